@@ -1,0 +1,152 @@
+"""What can go wrong, as one tree; each leaf is something a caller can act on and carries the facts as attributes.
+
+TierwiseError
+├── ConfigError               a configuration that cannot be used: where, what, and how to mend it
+├── InputError                a file, line or option that cannot be read
+├── UsageError                token counts that contradict one another
+├── UnpricedModelError        no price is known for a model at that time
+├── LedgerError               the ledger cannot be used
+│   ├── NotALedgerError       the file is not a Tierwise ledger
+│   ├── LedgerLockedError     another process holds the ledger
+│   ├── LedgerFullError       neither queue nor spool can take another decision
+│   └── VersionConflictError  somebody else pushed in the meantime
+├── NoSupportError            the log holds no evidence for what was asked
+└── ProviderError             a model endpoint did not answer properly
+    ├── ProviderRefusedError      it said no (4xx), or nothing listens there
+    ├── ProviderTimeoutError      it did not answer in time
+    ├── RateLimitedError          it asked to wait (429)
+    ├── ContextOverflowError      the prompt is longer than the model's window
+    └── BadAnswerError            what it sent is not an answer: HTML, a cut stream, no choices
+"""
+
+from __future__ import annotations
+
+
+class TierwiseError(Exception):
+    """Base of every error raised on purpose; its text is one sentence a person can act on."""
+
+
+class ConfigError(TierwiseError):
+    """A configuration that cannot be used.
+
+    ``path`` is the dotted key (``tiers.1.score_min``), ``line`` the line of the YAML file where one is known.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, line: int | None = None) -> None:
+        self.path = path
+        self.line = line
+        super().__init__(f"line {line}: {message}" if line else message)
+
+
+class InputError(TierwiseError):
+    """A file, line or option that cannot be read; ``source`` names it and ``line`` counts from 1."""
+
+    def __init__(self, message: str, *, source: str | None = None, line: int | None = None) -> None:
+        self.source = source
+        self.line = line
+        where = ", ".join(part for part in (source, f"line {line}" if line else None) if part)
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class UsageError(TierwiseError):
+    """Token counts that contradict one another, such as more cached tokens than tokens."""
+
+
+class UnpricedModelError(TierwiseError):
+    """No price is known for a model at that time."""
+
+    def __init__(self, provider_name: str, request_model: str) -> None:
+        self.provider_name = provider_name
+        self.request_model = request_model
+        super().__init__(
+            f"no price is known for {request_model!r} at {provider_name!r}; add one with 'tierwise prices set'"
+        )
+
+
+class LedgerError(TierwiseError):
+    """The ledger cannot be used."""
+
+
+class NotALedgerError(LedgerError):
+    """The file is not a Tierwise ledger."""
+
+
+class LedgerLockedError(LedgerError):
+    """Another process holds the ledger."""
+
+
+class LedgerFullError(LedgerError):
+    """Neither queue nor spool can take another decision, so the request is refused rather than lost."""
+
+
+class VersionConflictError(LedgerError):
+    """Somebody else pushed a configuration in the meantime."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"this draft starts from version {expected}, but version {actual} is live now; "
+            "look at what changed, then push again"
+        )
+
+
+class NoSupportError(TierwiseError):
+    """The log holds no evidence for what was asked."""
+
+
+class ProviderError(TierwiseError):
+    """A model endpoint did not answer properly.
+
+    ``status`` is its HTTP status where there was one; ``retry_after_s`` the wait it asked for; ``body`` the first
+    part of what it said, for the log.
+    """
+
+    reason = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider_name: str = "",
+        request_model: str = "",
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        body: str = "",
+    ) -> None:
+        self.provider_name = provider_name
+        self.request_model = request_model
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.body = body
+        super().__init__(message)
+
+
+class ProviderRefusedError(ProviderError):
+    """The endpoint said no (4xx), failed (5xx), or nothing listens there."""
+
+    reason = "refused"
+
+
+class ProviderTimeoutError(ProviderError):
+    """The endpoint did not answer in time."""
+
+    reason = "timeout"
+
+
+class RateLimitedError(ProviderError):
+    """The endpoint asked to wait (429)."""
+
+    reason = "rate_limited"
+
+
+class ContextOverflowError(ProviderError):
+    """The prompt is longer than the model's window."""
+
+    reason = "context_overflow"
+
+
+class BadAnswerError(ProviderError):
+    """What the endpoint sent is not an answer: HTML, a cut stream, no choices."""
+
+    reason = "bad_answer"

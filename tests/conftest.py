@@ -1,0 +1,26 @@
+"""What every test may ask for: a real ledger file of its own, and the recorded outcomes where they are present."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = Path(os.environ.get("TIERWISE_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture
+def db_path(tmp_path: Path) -> Path:
+    """A path for a ledger that does not exist yet."""
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def recorded() -> Iterator[Path]:
+    """The folder of recorded outcomes: real prompts that several models answered, each answer graded."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"recorded outcomes are not present at {SHARED_DATA}")
+    yield SHARED_DATA
