@@ -1,4 +1,4 @@
-"""RoutingConfig: everything that decides where a request goes, as one validated value with YAML in and out and a diff."""
+"""RoutingConfig: all that decides where a request goes, as one validated value with YAML in and out and a diff."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,8 @@ def db_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def recorded() -> Iterator[Path]:
+def recorded() -> Path:
     """The folder of recorded outcomes: real prompts that several models answered, each answer graded."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"recorded outcomes are not present at {SHARED_DATA}")
-    yield SHARED_DATA
+    return SHARED_DATA
