@@ -37,7 +37,7 @@ _WITHOUT_ROWID: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
 class DimensionRow(SQLModel, table=True):
-    """A name that rows refer to by number; kinds: feature, team, tier, model, provider, stage, scorer, user_tier, why."""
+    """A name rows refer to by number; kinds: feature, team, tier, model, provider, stage, scorer, user_tier, why."""
 
     __tablename__ = "dimension"
     __table_args__ = (UniqueConstraint("kind", "name"),)

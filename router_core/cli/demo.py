@@ -1,0 +1,1 @@
+"""The `tierwise demo` verbs."""

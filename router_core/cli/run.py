@@ -1,0 +1,1 @@
+"""The `tierwise run` verbs."""
