@@ -153,7 +153,7 @@ def parse_price_overrides(text: str) -> list[Price]:
         mark = error.problem_mark
         raise ConfigError(f"this is not YAML: {error.problem}", line=mark.line + 1 if mark else None) from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"this is not YAML: {error}") from None
+        raise ConfigError(f"this is not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise ConfigError("this is nested too deeply for a list of prices") from None
     if data and (not isinstance(data, dict) or list(data) != ["prices"]):

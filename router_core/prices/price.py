@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from math import lcm
 from typing import Literal, NamedTuple, get_args
 
@@ -80,9 +81,9 @@ def rates(price: Price) -> Rates:
         plain = price.input_usd_per_mtok
         usd = (plain, price.output_usd_per_mtok, plain if read is None else read, plain if write is None else write)
         # A dollar per million tokens is 1,000 nano-dollars a token; fractions keep any number of decimals exact.
-        ratios = [None if rate is None else rate.as_integer_ratio() for rate in usd]
-        divisor = lcm(*(ratio[1] for ratio in ratios if ratio is not None))
-        whole = [None if ratio is None else ratio[0] * 1000 * (divisor // ratio[1]) for ratio in ratios]
+        ratios = [None if rate is None else Fraction(rate) * 1000 for rate in usd]
+        divisor = lcm(*(ratio.denominator for ratio in ratios if ratio is not None))
+        whole = [None if ratio is None else int(ratio * divisor) for ratio in ratios]
         known = Rates(whole[0], whole[1], whole[2], whole[3], divisor)
         object.__setattr__(price, "_rates", known)
     return known
