@@ -21,6 +21,7 @@ class Reason(IntEnum):
     BUDGET = 5
     CANARY = 6
     NAMED = 7  # the caller named a model, so nothing was routed
+    UNCERTAIN = 8  # no stage was sure, so one tier above the boundary's; not evidence for the score's own cell
 
 
 class Kind(IntEnum):

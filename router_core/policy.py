@@ -44,7 +44,7 @@ def assign(
         return Assignment(warm_tier, Reason.STICKY, 1.0)
     index = bisect_right(config.boundaries(request.feature), score.value) - 1
     if score.uncertain and index < len(names) - 1:
-        index += 1
+        return Assignment(names[index + 1], Reason.UNCERTAIN, 1.0)
     tier = names[index]
     rate = config.exploration.rate
     if rate > 0.0:
