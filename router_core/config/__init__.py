@@ -1,0 +1,57 @@
+"""The configuration: what decides where a request goes, in YAML and out, and what differs between two."""
+
+from router_core.config.changes import Change, diff_configs, set_values
+from router_core.config.routing import RoutingConfig, build_config, reporting_zone, suggest
+from router_core.config.sections import (
+    Boundary,
+    Budget,
+    Cache,
+    Capture,
+    Cascade,
+    Classifier,
+    Compress,
+    Exploration,
+    Feature,
+    Feedback,
+    Model,
+    Provider,
+    Rule,
+    Share,
+    Sticky,
+    Tier,
+    When,
+)
+from router_core.config.text import data_dir, default_config, dump_config, load_config, parse_config, plain
+
+__all__ = [
+    "Boundary",
+    "Budget",
+    "Cache",
+    "Capture",
+    "Cascade",
+    "Change",
+    "Classifier",
+    "Compress",
+    "Exploration",
+    "Feature",
+    "Feedback",
+    "Model",
+    "Provider",
+    "RoutingConfig",
+    "Rule",
+    "Share",
+    "Sticky",
+    "Tier",
+    "When",
+    "build_config",
+    "data_dir",
+    "default_config",
+    "diff_configs",
+    "dump_config",
+    "load_config",
+    "parse_config",
+    "plain",
+    "reporting_zone",
+    "set_values",
+    "suggest",
+]

@@ -1,0 +1,165 @@
+"""The sections of a configuration, each one validated value; what they mean together is judged in ``routing``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Boundary = Annotated[int, Field(ge=0, le=100, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Provider(Section):
+    """An OpenAI-compatible endpoint; its key is read from the environment variable ``api_key_env`` when it is used."""
+
+    base_url: str
+    api_key_env: str | None = None
+
+
+class Model(Section):
+    """A model as tiers name it: whose it is, what that provider calls it, and how long a prompt it takes."""
+
+    provider: str
+    name: str | None = None
+    context_window: int | None = Field(default=None, gt=0)
+
+
+class Tier(Section):
+    """One step of the ladder: the first model is the primary, the rest take over when it fails."""
+
+    name: str = Field(min_length=1)
+    models: tuple[str, ...] = Field(min_length=1)
+    score_min: Boundary = 0
+    max_output_tokens: int | None = Field(default=None, gt=0)
+
+
+class Cache(Section):
+    """Answers served again: when, for how long, and how alike two prompts must be."""
+
+    mode: Literal["off", "exact", "semantic"] = "off"
+    ttl_seconds: int = Field(default=3600, gt=0)
+    similarity_threshold: Share = 0.95
+
+
+class Feature(Section):
+    """What is different for one product feature; anything left out follows the global setting."""
+
+    boundaries: Mapping[str, Boundary] = Field(default_factory=dict)
+    pin: str | None = None
+    strategy: Literal["direct", "cascade", "chain"] | None = None
+    quality_floor: Share | None = None
+    cache: Cache | None = None
+    team: str | None = None
+
+
+class When(Section):
+    """Conditions of a rule; all that are given must hold."""
+
+    feature: tuple[str, ...] = ()
+    user_tier: tuple[str, ...] = ()
+    min_tokens: int | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=0)
+    keywords: tuple[str, ...] = ()
+    regex: str | None = None
+    language: tuple[str, ...] = ()
+    expected_format: tuple[str, ...] = ()
+
+    @field_validator("feature", "user_tier", "keywords", "language", "expected_format", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> When:
+        if self == When.model_construct():
+            raise ValueError("a rule needs at least one condition under 'when'")
+        return self
+
+
+class Rule(Section):
+    """Names a tier, or sets a score, for the requests that meet its conditions; the first that matches wins."""
+
+    when: When
+    tier: str | None = None
+    score: Boundary | None = None
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> Rule:
+        if (self.tier is None) == (self.score is None):
+            raise ValueError("a rule sets either 'tier' or 'score', not both and not neither")
+        return self
+
+
+class Classifier(Section):
+    """Which stages judge complexity, in order, and how sure one must be for the rest to be skipped.
+
+    ``scorer`` names the fitted scorer version in the ledger; without one the shipped reference scale is used.
+    """
+
+    stages: tuple[Literal["rules", "embedding", "judge"], ...] = ("rules", "embedding")
+    confidence: Share = 0.5
+    scorer: str | None = None
+    judge_model: str | None = None
+
+
+class Exploration(Section):
+    """The share of requests sent to another tier on purpose, so that later previews rest on evidence."""
+
+    rate: Share = 0.0
+    tiers: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+
+
+class Cascade(Section):
+    """Try cheap, check, escalate."""
+
+    start_tier: str | None = None
+    acceptance_threshold: Share = 0.7
+    max_escalations: int = Field(default=1, ge=0)
+    checks: tuple[Mapping[str, Any], ...] = ()
+    on_error: Literal["accept", "escalate"] = "escalate"
+
+
+class Compress(Section):
+    """Summarise old turns above a token budget with the cheapest model."""
+
+    enabled: bool = False
+    above_tokens: int = Field(default=8000, gt=0)
+    keep_last: int = Field(default=4, ge=0)
+
+
+class Budget(Section):
+    """A spending limit: ``scope`` is ``all``, ``team:NAME`` or ``feature:NAME``; amounts in US dollars."""
+
+    scope: str = Field(default="all", pattern=r"^(all|team:.+|feature:.+)$")
+    max_budget: float = Field(gt=0)
+    budget_duration: Literal["1d", "7d", "30d", "month"] = "month"
+    soft_budget: float | None = Field(default=None, gt=0)
+    mode: Literal["alert", "downgrade", "block"] = "alert"
+
+
+class Feedback(Section):
+    """When measured quality suggests moving traffic: below one mark up a tier, above the other down."""
+
+    window: int = Field(default=200, gt=0)
+    upgrade_below: Share = 0.70
+    downgrade_above: Share = 0.95
+
+
+class Capture(Section):
+    """Whether prompt text is kept, and for how long; off unless asked for."""
+
+    prompts: Literal["none", "sample", "all"] = "none"
+    retention_days: int = Field(default=30, gt=0)
+
+
+class Sticky(Section):
+    """How long a conversation keeps its model after its last turn."""
+
+    warm_seconds: int = Field(default=600, ge=0)
