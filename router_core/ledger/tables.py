@@ -222,7 +222,11 @@ class MetaRow(SQLModel, table=True):
 
 
 class DirtyDayRow(SQLModel, table=True):
-    """A day whose cells are older than its rows; writers raise ``generation`` in the transaction that adds rows."""
+    """A day whose cells are older than its rows.
+
+    Writers set ``generation`` to a number never used before in the transaction that adds rows; a rollup takes the
+    mark away only where it still finds the generation whose rows it has summed.
+    """
 
     __tablename__ = "dirty_day"
     day: int = _key(Integer)
@@ -233,7 +237,8 @@ class SpendCellRow(SQLModel, table=True):
     """Spend of one hour by team, feature, assigned tier, model called, outcome and attempt kind.
 
     ``decisions``, ``escalations``, ``failovers``, ``cache_hits``, ``labelled`` and ``quality_ppm_sum`` count each
-    decision once, on its final attempt; the rest counts attempts.
+    decision once, on its final attempt; the rest counts attempts. A decision without any attempt (served from a cache,
+    or blocked) stands under model 0. ``unpriced_attempts`` used tokens, but no price is known for them.
     """
 
     __tablename__ = "spend_cell"
@@ -250,6 +255,7 @@ class SpendCellRow(SQLModel, table=True):
     attempts: int = _count()
     failed_attempts: int = _count()
     priced_attempts: int = _count()
+    unpriced_attempts: int = _count()
     estimated_attempts: int = _count()
     input_tokens: int = _count()
     output_tokens: int = _count()
@@ -283,7 +289,8 @@ class EvidenceCellRow(SQLModel, table=True):
     """What projections rest on: moments of tokens, cost and quality within one (feature, score, assigned tier) cell.
 
     The decision's own figures (``decisions``, ``labelled``, quality, decision cost) stand on its final attempt; token
-    sums count every attempt, by the price row that priced it (0: none did).
+    sums count every attempt, by the price row that priced it (0: none did). ``metered_attempts`` are those whose
+    tokens are known, so it is what a mean of tokens divides by. A decision that was not scored has score -1.
     """
 
     __tablename__ = "evidence_cell"
@@ -308,6 +315,7 @@ class EvidenceCellRow(SQLModel, table=True):
     decision_cost_nusd: int = _count()
     decision_cost_udollar_squares: int = _count()  # of the cost in micro-dollars
     attempts: int = _count()
+    metered_attempts: int = _count()
     input_tokens: int = _count()
     output_tokens: int = _count()
     cache_read_input_tokens: int = _count()

@@ -1,0 +1,71 @@
+"""Judgements of answers: kept one by one, and the one of highest precedence carried by its decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from router_core.decision import QualitySource
+from router_core.errors import LedgerError
+from router_core.ledger.store import Ledger, mark_dirty
+from router_core.ledger.tables import MILLION
+
+_DAY_OF = sa.text("SELECT day FROM decision WHERE id = :id")
+_ADD = sa.text(
+    "INSERT INTO quality_label (decision_id, labelled_at_ms, source, quality_ppm, needed_tier_id, author, note) "
+    "VALUES (:id, :at, :source, :quality, :needed, :author, :note)"
+)
+_FIRST = "FROM quality_label WHERE decision_id = :id ORDER BY source DESC, labelled_at_ms DESC, id DESC LIMIT 1"
+_CARRY = sa.text(
+    f"UPDATE decision SET quality_ppm = (SELECT quality_ppm {_FIRST}), quality_source = (SELECT source {_FIRST}) "
+    "WHERE id = :id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One judgement of one decision's answer: ``quality`` 0..1, who judged, when (UTC epoch milliseconds), and the
+    tier the request would have needed where the judge said so."""
+
+    decision_id: bytes
+    quality: float
+    source: QualitySource
+    labelled_at_ms: int
+    needed_tier: str | None = None
+    author: str = ""
+    note: str = ""
+
+
+def add_labels(ledger: Ledger, labels: Sequence[Label]) -> None:
+    """Keep labels in one transaction and let each decision carry its best: highest source, then newest.
+
+    Raises ``LedgerError``, and keeps none, where a quality is not 0..1 or a decision is not in the ledger.
+    """
+    for label in labels:
+        if not 0 <= label.quality <= 1:
+            raise LedgerError(f"quality is a share from 0 to 1, not {label.quality}")
+    needed = [None if label.needed_tier is None else ledger.dimension_id("tier", label.needed_tier) for label in labels]
+    days: set[int] = set()
+    with ledger.writing() as connection:
+        for label, needed_tier_id in zip(labels, needed, strict=True):
+            day = connection.execute(_DAY_OF, {"id": label.decision_id}).scalar()
+            if day is None:
+                raise LedgerError(f"the ledger holds no decision {label.decision_id.hex()}, so it cannot be labelled")
+            days.add(day)
+            connection.execute(
+                _ADD,
+                {
+                    "id": label.decision_id,
+                    "at": label.labelled_at_ms,
+                    "source": int(label.source),
+                    "quality": round(label.quality * MILLION),
+                    "needed": needed_tier_id,
+                    "author": label.author,
+                    "note": label.note,
+                },
+            )
+            connection.execute(_CARRY, {"id": label.decision_id})
+        if days:
+            mark_dirty(connection, days)

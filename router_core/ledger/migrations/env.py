@@ -1,0 +1,15 @@
+"""Runs the steps on the connection it is given; Alembic calls it."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from router_core.ledger import tables
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=tables.DecisionRow.metadata,
+    version_table="tierwise_version",
+    render_as_batch=True,
+)
+context.run_migrations()

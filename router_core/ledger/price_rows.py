@@ -1,0 +1,67 @@
+"""Prices as the ledger keeps them: dated rows, appended and never edited."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from router_core.ledger.store import Ledger
+from router_core.ledger.tables import MILLION
+from router_core.prices import Price
+
+_RATES = ("input_usd_per_mtok", "output_usd_per_mtok", "cache_read_usd_per_mtok", "cache_write_usd_per_mtok")
+_PLAIN = (
+    "provider_name",
+    "model",
+    "layer",
+    "processing",
+    "min_input_tokens",
+    "minute_from",
+    "minute_to",
+    "source",
+    "note",
+)
+_COLUMNS = (*_PLAIN, "effective_from", *_RATES)
+
+
+def read_prices(ledger: Ledger) -> list[Price]:
+    """Return every price of the ledger with its id, oldest row first."""
+    with ledger.reading() as connection:
+        rows = connection.execute(sa.text(f"SELECT id, {', '.join(_COLUMNS)} FROM price ORDER BY id")).mappings().all()
+    return [_price(row) for row in rows]
+
+
+def _price(row: RowMapping) -> Price:
+    plain: dict[str, Any] = {name: row[name] for name in _PLAIN}
+    exact: dict[str, Any] = {name: None if row[name] is None else Decimal(row[name]) for name in _RATES}
+    return Price(id=row["id"], effective_from=date.fromisoformat(row["effective_from"]), **plain, **exact)
+
+
+def add_prices(ledger: Ledger, prices: Iterable[Price]) -> None:
+    """Append prices in one transaction; ids they carry are ignored, ``read_prices`` gives the ledger's own."""
+    with ledger.writing() as connection:
+        insert_prices(connection, prices)
+
+
+def insert_prices(connection: Connection, prices: Iterable[Price]) -> None:
+    """Append prices within the connection's transaction."""
+    now = time.time_ns() // MILLION
+    rows = [
+        {
+            "added_at_ms": now,
+            "effective_from": price.effective_from.isoformat(),
+            **{name: getattr(price, name) for name in _PLAIN},
+            **{name: None if (rate := getattr(price, name)) is None else str(rate) for name in _RATES},
+        }
+        for price in prices
+    ]
+    if rows:
+        names = (*_COLUMNS, "added_at_ms")
+        marks = ", ".join(f":{name}" for name in names)
+        connection.execute(sa.text(f"INSERT INTO price ({', '.join(names)}) VALUES ({marks})"), rows)

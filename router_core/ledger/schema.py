@@ -1,0 +1,56 @@
+"""The version of a ledger's schema: recognised, created, and brought up to date by Alembic's numbered steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import URL, Connection
+
+from router_core.errors import LedgerError, NotALedgerError
+from router_core.ledger.connect import shown
+
+HEAD = "0001"
+VERSION_TABLE = "tierwise_version"
+
+
+def current(connection: Connection, url: URL) -> str | None:
+    """Return the schema version of a database, None where it is empty; raises where it is not, or a newer, ledger."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if VERSION_TABLE not in tables:
+        if tables:
+            raise NotALedgerError(
+                f"{shown(url)} is a database, but not a Tierwise ledger (it holds {min(tables)!r}); "
+                "give another path with --db"
+            )
+        return None
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    if found == HEAD:
+        return HEAD
+    if found is None or found not in {step.revision for step in _steps().walk_revisions()}:
+        raise LedgerError(
+            f"the ledger {shown(url)} was made by a newer Tierwise (schema {found}, this one knows {HEAD}); "
+            "upgrade Tierwise to open it"
+        )
+    return str(found)
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the schema up to date within the connection's transaction."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _steps() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
