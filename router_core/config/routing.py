@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -166,8 +166,15 @@ def _problems(config: RoutingConfig) -> Iterator[tuple[str, str]]:
                 f"budgets.{index}.soft_budget",
                 f"soft_budget {budget.soft_budget:g} is above max_budget {budget.max_budget:g}, so it would never warn",
             )
-    if config.timezone not in available_timezones():
+    if not _is_zone(config.timezone):
         yield "timezone", f"{config.timezone!r} is not a time zone; write one such as 'Europe/Zurich' or 'UTC'"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name).key)
+    except (KeyError, ValueError, OSError):  # unknown, not a name at all, or a folder of zones such as Europe
+        return False
 
 
 def _crossings(config: RoutingConfig, feature: str | None) -> Iterator[tuple[str, str]]:
