@@ -20,7 +20,7 @@ def parse_config(text: str) -> RoutingConfig:
         node = yaml.compose(text.removeprefix("\ufeff"), Loader=yaml.SafeLoader)
         if node is not None:
             _collect_lines(node, "", lines)
-        data = yaml.safe_load(text.removeprefix("\ufeff"))
+        data = None if node is None else yaml.SafeLoader("").construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise ConfigError(f"this is not YAML: {error.problem}", line=mark.line + 1 if mark else None) from None
