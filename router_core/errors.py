@@ -4,6 +4,7 @@ TierwiseError
 ├── ConfigError               a configuration that cannot be used: where, what, and how to mend it
 ├── InputError                a file, line or option that cannot be read
 ├── UsageError                token counts that contradict one another
+├── UnknownModelError         the caller named a model that is not configured
 ├── UnpricedModelError        no price is known for a model at that time
 ├── LedgerError               the ledger cannot be used
 │   ├── NotALedgerError       the file is not a Tierwise ledger
@@ -20,6 +21,8 @@ TierwiseError
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class TierwiseError(Exception):
@@ -63,6 +66,15 @@ class UnpricedModelError(TierwiseError):
         )
 
 
+class UnknownModelError(TierwiseError):
+    """The caller named a model that is not configured; ``models`` are those that are."""
+
+    def __init__(self, model: str, models: tuple[str, ...]) -> None:
+        self.model = model
+        self.models = models
+        super().__init__(f"there is no model {model[:100]!r}; choose 'auto' or one of {', '.join(map(repr, models))}")
+
+
 class LedgerError(TierwiseError):
     """The ledger cannot be used."""
 
@@ -99,7 +111,8 @@ class ProviderError(TierwiseError):
     """A model endpoint did not answer properly.
 
     ``status`` is its HTTP status where there was one; ``retry_after_s`` the wait it asked for; ``body`` the first
-    part of what it said, for the log.
+    part of what it said, for the log; ``usage`` the ``Usage`` it counted all the same. Once the failure is recorded,
+    ``decision_id`` names the decision.
     """
 
     reason = "error"
@@ -113,12 +126,15 @@ class ProviderError(TierwiseError):
         status: int | None = None,
         retry_after_s: float | None = None,
         body: str = "",
+        usage: Any = None,
     ) -> None:
         self.provider_name = provider_name
         self.request_model = request_model
         self.status = status
         self.retry_after_s = retry_after_s
         self.body = body
+        self.usage = usage
+        self.decision_id: bytes | None = None
         super().__init__(message)
 
 
