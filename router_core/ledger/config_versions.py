@@ -42,12 +42,14 @@ def add_version(
     note: str,
     expected: int | None = None,
     projection_json: str | None = None,
+    *,
+    at_ms: int | None = None,
 ) -> int:
-    """Append a version and return its number; an event is kept with it.
+    """Append a version and return its number; an event is kept with it. ``at_ms`` dates both otherwise than now.
 
     Raises ``VersionConflictError`` where ``expected`` is given and is not the version live now (0: none yet).
     """
-    now = time.time_ns() // MILLION
+    now = time.time_ns() // MILLION if at_ms is None else at_ms
     with ledger.writing() as connection:
         live = _live(connection)
         if expected is not None and expected != live:
