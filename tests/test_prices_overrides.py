@@ -56,6 +56,7 @@ def entry(text: str) -> str:
         (entry("note: x"), 2, "names neither 'input' nor 'output'"),
         (entry("input: 1, input: 2"), 2, "'input' is given twice"),
         (entry("input: 1, layer: special"), 2, "choose one of catalogue, contract, manual"),
+        (entry("input: 1, processing: bath"), 2, "choose one of standard, batch, flex, priority, fast"),
         (entry("input: 1, min_input_tokens: many"), 2, "write a whole number of tokens"),
         (entry("input: 1, utc_from: '25:00', utc_to: '01:00'"), 2, "write a UTC time such as 16:30"),
         (entry("input: 1, utc_from: '16:30'"), 2, "needs both"),

@@ -119,11 +119,10 @@ def _kept(config: RoutingConfig) -> str:
 def _read(stored: StoredVersion) -> Version:
     try:
         config = build_config(json.loads(stored.config_json))
-    except ConfigError as error:
-        raise ConfigError(
-            f"version {stored.version} cannot be used by this Tierwise: {error}", path=error.path
-        ) from None
-    projection = None if stored.projection_json is None else json.loads(stored.projection_json)
+        projection = None if stored.projection_json is None else json.loads(stored.projection_json)
+    except (ConfigError, json.JSONDecodeError) as error:
+        path = error.path if isinstance(error, ConfigError) else None
+        raise ConfigError(f"version {stored.version} cannot be used by this Tierwise: {error}", path=path) from None
     return Version(stored.version, config, stored.author, stored.note, stored.created_at_ms, projection)
 
 

@@ -3,12 +3,23 @@
 from router_core.prices.book import Cost, PriceBook
 from router_core.prices.catalogue import Name, catalogue, resolve_name
 from router_core.prices.overrides import load_price_overrides, parse_price_overrides, price_from_entry
-from router_core.prices.price import ANY_PROVIDER, FIRST_KNOWN, LAYERS, Layer, Price, Rates, cost_nusd, rates
+from router_core.prices.price import (
+    ANY_PROVIDER,
+    FIRST_KNOWN,
+    LAYERS,
+    PROCESSINGS,
+    Layer,
+    Price,
+    Rates,
+    cost_nusd,
+    rates,
+)
 
 __all__ = [
     "ANY_PROVIDER",
     "FIRST_KNOWN",
     "LAYERS",
+    "PROCESSINGS",
     "Cost",
     "Layer",
     "Name",

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from router_core.errors import ConfigError
-from router_core.prices.price import LAYERS, Layer, Price
+from router_core.prices.price import LAYERS, PROCESSINGS, Layer, Price
 
 _RATES = ("input", "output", "cache_read", "cache_write")
 _KEYS = (
@@ -68,7 +68,7 @@ def price_from_entry(entry: Mapping[str, Any], *, line: int | None = None) -> Pr
         given["model"],
         _layer(given.get("layer", "contract"), line),
         _day(given["effective_from"], line),
-        given.get("processing", "standard"),
+        _processing(given.get("processing", "standard"), line),
         _tokens(given.get("min_input_tokens", "0"), line),
         minute_from,
         minute_to,
@@ -112,6 +112,14 @@ def _layer(text: str, line: int | None) -> Layer:
         if layer == text:
             return layer
     raise ConfigError(f"there is no layer {text!r}; choose one of {', '.join(LAYERS)}", path="layer", line=line)
+
+
+def _processing(text: str, line: int | None) -> str:
+    if text not in PROCESSINGS:
+        raise ConfigError(
+            f"there is no processing {text!r}; choose one of {', '.join(PROCESSINGS)}", path="processing", line=line
+        )
+    return text
 
 
 def _day(text: str, line: int | None) -> date:

@@ -15,6 +15,9 @@ Layer = Literal["catalogue", "contract", "manual"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 """Where a price comes from, in rising precedence."""
 
+PROCESSINGS = ("standard", "batch", "flex", "priority", "fast")
+"""How fast or slow a provider works on a call, each at a price of its own."""
+
 ANY_PROVIDER = "*"
 """In place of a provider's name: wherever that model is served."""
 
