@@ -6,6 +6,10 @@ TierwiseError
 ├── UsageError                token counts that contradict one another
 ├── UnknownModelError         the caller named a model that is not configured
 ├── UnpricedModelError        no price is known for a model at that time
+├── AccessError               the gateway does not let this caller do this
+│   ├── UnknownKeyError       no key was given, nobody gave it out, or it was revoked
+│   └── FeatureNotAllowedError  the key is not for that feature
+├── TooLargeError             a request body beyond the configured limit
 ├── LedgerError               the ledger cannot be used
 │   ├── NotALedgerError       the file is not a Tierwise ledger
 │   ├── LedgerLockedError     another process holds the ledger
@@ -73,6 +77,32 @@ class UnknownModelError(TierwiseError):
         self.model = model
         self.models = models
         super().__init__(f"there is no model {model[:100]!r}; choose 'auto' or one of {', '.join(map(repr, models))}")
+
+
+class AccessError(TierwiseError):
+    """The gateway does not let this caller do this."""
+
+
+class UnknownKeyError(AccessError):
+    """No gateway key was given, nobody gave it out, or it was revoked."""
+
+
+class FeatureNotAllowedError(AccessError):
+    """The gateway key is not for that feature; ``features`` are those it is for."""
+
+    def __init__(self, feature: str, features: tuple[str, ...]) -> None:
+        self.feature = feature
+        self.features = features
+        allowed = ", ".join(map(repr, features))
+        super().__init__(f"this key is not for the feature {feature!r}; it is for {allowed}")
+
+
+class TooLargeError(TierwiseError):
+    """A request body beyond the configured limit, in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"the request is larger than the {limit:,} bytes this gateway takes; send less")
 
 
 class LedgerError(TierwiseError):

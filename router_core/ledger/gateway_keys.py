@@ -45,7 +45,7 @@ def create_key(ledger: Ledger, *, name: str, team: str, features: Sequence[str] 
                 "VALUES (:hash, :name, :team, :features, :at)"
             ),
             {
-                "hash": _hash(key),
+                "hash": key_hash(key),
                 "name": name,
                 "team": team,
                 "features": json.dumps(list(features)),
@@ -60,7 +60,7 @@ def find_key(ledger: Ledger, key: str) -> GatewayKey | None:
     with ledger.reading() as connection:
         row = connection.execute(
             sa.text(f"SELECT {_COLUMNS} FROM gateway_key WHERE key_hash = :hash AND revoked_at_ms IS NULL"),
-            {"hash": _hash(key)},
+            {"hash": key_hash(key)},
         ).mappings()
         found = row.one_or_none()
     return None if found is None else _key(found)
@@ -71,6 +71,19 @@ def gateway_keys(ledger: Ledger) -> list[GatewayKey]:
     with ledger.reading() as connection:
         rows = connection.execute(sa.text(f"SELECT {_COLUMNS} FROM gateway_key ORDER BY created_at_ms, name"))
         return [_key(row) for row in rows.mappings()]
+
+
+def keys_in_use(ledger: Ledger) -> dict[bytes, GatewayKey]:
+    """Return every key that was not revoked by its hash, for a gateway that looks keys up in memory."""
+    with ledger.reading() as connection:
+        rows = connection.execute(sa.text(f"SELECT {_COLUMNS} FROM gateway_key WHERE revoked_at_ms IS NULL"))
+        return {bytes(row["key_hash"]): _key(row) for row in rows.mappings()}
+
+
+def any_key(ledger: Ledger) -> bool:
+    """Return whether a key was ever made, revoked or not: from then on a gateway asks for one."""
+    with ledger.reading() as connection:
+        return connection.execute(sa.text("SELECT 1 FROM gateway_key LIMIT 1")).scalar() is not None
 
 
 def revoke_key(ledger: Ledger, name: str) -> None:
@@ -84,7 +97,8 @@ def revoke_key(ledger: Ledger, name: str) -> None:
             raise LedgerError(f"there is no gateway key named {name!r} in use")
 
 
-def _hash(key: str) -> bytes:
+def key_hash(key: str) -> bytes:
+    """Return what is kept of a key."""
     return hashlib.sha256(key.encode()).digest()  # a key holds 256 random bits, so no slow hash is needed
 
 

@@ -7,7 +7,7 @@ import os
 import random as randomness
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -113,6 +113,10 @@ class Router:
     ) -> None:
         """Take another version: requests that begin from now on see it whole, those under way finish as they began."""
         self._live = self._prepare(config, version, classifier, prices or self._live.prices, providers)
+
+    def reprice(self, prices: PriceBook) -> None:
+        """Price requests that begin from now on with another book."""
+        self._live = replace(self._live, prices=prices)
 
     async def complete(self, body: Mapping[str, Any], request: Request | None = None) -> Answer:
         """Serve one OpenAI chat request and return its answer, recorded.

@@ -1,0 +1,1 @@
+"""The gateway: an OpenAI-compatible HTTP endpoint that routes, answers and records."""

@@ -1,0 +1,76 @@
+"""The gateway as an ASGI application: its addresses, and its life from start to the last drained request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from router_core.errors import TierwiseError
+from router_core.gateway.chat import Chat
+from router_core.gateway.engine import Engine
+from router_core.gateway.refusals import refusal, shaped
+from router_core.serving.requests import AUTO
+
+MAX_BODY = 32 * 2**20
+"""How many bytes a request may have unless the gateway is told otherwise."""
+
+_log = logging.getLogger("tierwise.gateway")
+
+
+def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
+    """Return the application; it starts ``engine`` when it starts, and closes it when it has drained."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        engine.start()
+        try:
+            yield
+        finally:
+            await engine.close()
+
+    async def models(request: Request) -> Response:
+        try:
+            engine.access.check(request.headers.get("authorization"))
+        except TierwiseError as error:
+            status, body = refusal(error)
+            return Response(body, status, media_type="application/json")
+        config = engine.router.config
+        owners = {AUTO: "tierwise"} | {name: model.provider for name, model in config.models.items()}
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in owners.items()]
+        return JSONResponse({"object": "list", "data": listed})
+
+    async def healthz(_request: Request) -> Response:
+        ledger = "spooling" if engine.away else "ok"
+        return JSONResponse({"status": "ok", "version": engine.router.version, "ledger": ledger})
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", Chat(engine, max_body), methods=["POST"]),
+            Route("/v1/models", models, methods=["GET"]),
+            Route("/healthz", healthz, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _not_here, Exception: _broken},
+        lifespan=lifespan,
+    )
+
+
+async def _not_here(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = (
+        f"{request.method} {request.url.path} is not served here; POST /v1/chat/completions and GET /v1/models are"
+    )
+    body = shaped(message, "invalid_request_error", "not_found" if error.status_code == 404 else "method_not_allowed")
+    return Response(body, error.status_code, dict(error.headers or {}), media_type="application/json")
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    # The traceback is in the log; callers learn only whose fault it is.
+    body = shaped("the gateway failed on this request; its log says why", "server_error", "internal_error")
+    return Response(body, 500, media_type="application/json")

@@ -1,0 +1,123 @@
+"""Engine: a router wired to a ledger, and kept current with what is pushed, priced and allowed there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Literal
+
+from router_core.complexity.classify import Classifier
+from router_core.complexity.scorer import Scorer
+from router_core.config import RoutingConfig
+from router_core.errors import TierwiseError
+from router_core.gateway.access import Access
+from router_core.ledger.price_rows import newest_price, read_prices
+from router_core.ledger.scorers import read_scorer
+from router_core.ledger.store import Ledger
+from router_core.ledger.writer import LedgerWriter
+from router_core.lifecycle.versions import ConfigWatch
+from router_core.prices import PriceBook
+from router_core.serving.hashing import read_hash_key
+from router_core.serving.router import Router
+
+_log = logging.getLogger("tierwise.gateway")
+
+_LOOK_S = 0.1  # how often the watched version is compared with the router's
+_REREAD_S = 1.0  # how often keys and prices are looked at in the ledger
+
+
+class Engine:
+    """What a running gateway holds. Start it inside the event loop that serves, and close it there.
+
+    Raises ``ConfigError``, ``InputError`` or ``LedgerError`` where the live version cannot be served.
+    """
+
+    def __init__(self, ledger: Ledger, *, durability: Literal["process", "power"] = "process") -> None:
+        self._ledger = ledger
+        self.access = Access()
+        self.access.refresh(ledger)
+        self._watch = ConfigWatch(ledger)
+        version, config = self._watch.current
+        self._newest_price = newest_price(ledger)
+        self._prices = PriceBook(read_prices(ledger))
+        self._writer = LedgerWriter(ledger, durability=durability)
+        self.router = Router(
+            config,
+            version=version,
+            classifier=classifier_for(config, ledger),
+            prices=self._prices,
+            record=self._writer.record,
+            hash_key=read_hash_key(key_path(ledger)),
+        )
+        self._unusable = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether the ledger cannot be reached at the moment, so that decisions go to the spool."""
+        return self._writer.stats().away
+
+    def start(self) -> None:
+        """Begin to follow the ledger."""
+        self._task = asyncio.get_running_loop().create_task(self._follow(), name="tierwise-follow")
+
+    async def close(self) -> None:
+        """Stop following, close connections, and make every decision durable."""
+        if self._task is not None:
+            self._task.cancel()
+        await self.router.close()
+        await asyncio.to_thread(self._watch.close)
+        await asyncio.to_thread(self._writer.close)
+
+    async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        reread_at = loop.time() + _REREAD_S
+        problem = ""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            version, config = self._watch.current
+            if version not in (self.router.version, self._unusable):
+                await self._adopt(version, config)
+            if loop.time() >= reread_at:
+                reread_at = loop.time() + _REREAD_S
+                try:
+                    if await asyncio.to_thread(self._reread):
+                        self.router.reprice(self._prices)
+                    problem = ""
+                except TierwiseError as error:
+                    if problem != str(error):
+                        _log.warning("keys and prices are as they were: %s", error)
+                    problem = str(error)
+
+    async def _adopt(self, version: int, config: RoutingConfig) -> None:
+        try:
+            classifier = await asyncio.to_thread(classifier_for, config, self._ledger)
+            self.router.adopt(config, version=version, classifier=classifier, prices=self._prices)
+            _log.info("configuration version %d is in use", version)
+        except TierwiseError as error:
+            self._unusable = version
+            _log.warning("still using configuration version %d: %s", self.router.version, error)
+
+    def _reread(self) -> bool:
+        """Read keys, and prices where there are new ones; return whether there were."""
+        self.access.refresh(self._ledger)
+        newest = newest_price(self._ledger)
+        if newest == self._newest_price:
+            return False
+        self._prices, self._newest_price = PriceBook(read_prices(self._ledger)), newest
+        return True
+
+
+def classifier_for(config: RoutingConfig, ledger: Ledger) -> Classifier:
+    """Return the classifier of a configuration, with its fitted scorer from the ledger where it names one.
+
+    Raises ``ConfigError``, ``InputError`` or ``LedgerError`` where that scorer or the rules cannot be used.
+    """
+    name = config.classifier.scorer
+    return Classifier(config, None if name is None else Scorer.from_bytes(read_scorer(ledger, name).artefact))
+
+
+def key_path(ledger: Ledger) -> Path:
+    """Return where the key of a ledger's hashes is kept: beside a SQLite file, else in the current folder."""
+    return Path(f"{ledger.engine.url.database}.key")

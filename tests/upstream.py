@@ -1,0 +1,169 @@
+"""A real OpenAI-compatible upstream as a process of its own; the model it is asked for says how it behaves.
+
+Run as ``python tests/upstream.py`` it listens on a free local port and prints it. Models: ``ok`` answers;
+``http-500`` (any number) answers with that status; ``wait-429`` asks to wait three seconds; ``flaky`` fails with 500
+every other time; ``html`` sends a page; ``hang`` never answers; ``slow`` pauses between pieces; ``cut`` breaks off in
+the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing; ``no-choices`` answers without any;
+``overflow`` finds the prompt too long; ``error-event`` reports an error inside the stream; ``cost`` states its price.
+``GET /calls`` lists the bodies received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+WORDS = ("The", " answer", " is", " forty", "-two", ".")
+USAGE = {
+    "prompt_tokens": 11,
+    "completion_tokens": 6,
+    "total_tokens": 17,
+    "prompt_tokens_details": {"cached_tokens": 3},
+    "completion_tokens_details": {"reasoning_tokens": 2},
+}
+
+
+class App:
+    """The upstream as an ASGI application."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.answered = 0
+        self.closed_early = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/calls":
+            facts = {"calls": self.calls, "answered": self.answered, "closed_early": self.closed_early}
+            await _json(send, 200, facts)
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        asked = json.loads(body)
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        size = len(body)
+        kept = asked if size < 100_000 else {**asked, "messages": "left out"}
+        self.calls.append({"body": kept, "bytes": size, "authorization": headers.get("authorization")})
+        await self._answer(asked, receive, send)
+
+    async def _answer(self, asked: dict[str, Any], receive: Any, send: Any) -> None:
+        model = asked["model"]
+        if model == "hang":
+            await asyncio.sleep(3600)
+        elif model.startswith("http-"):
+            await _json(send, int(model[5:]), {"error": {"message": f"fault {model}", "type": "fault", "code": None}})
+        elif model == "flaky" and len(self.calls) % 2:
+            await _json(send, 500, {"error": {"message": "a hiccup", "type": "server_error", "code": None}})
+        elif model == "wait-429":
+            await _json(send, 429, {"error": {"message": "slow down", "code": "rate_limit"}}, [(b"retry-after", b"3")])
+        elif model == "overflow":
+            fault = {"message": "This model's maximum context length is 10 tokens.", "code": "context_length_exceeded"}
+            await _json(send, 400, {"error": fault})
+        elif model == "html":
+            page = b"<html><title>Bad gateway</title></html>"
+            await _whole(send, 200, page, [(b"content-type", b"text/html")])
+        elif asked.get("stream"):
+            await self._stream(asked, model, receive, send)
+        elif model in ("cut", "cut-early"):
+            start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5000")]}
+            await send(start)
+            await send({"type": "http.response.body", "body": b'{"choices": [', "more_body": True})
+        else:
+            message = {"role": "assistant", "content": "".join(WORDS)}
+            answer = {**_base(model, "chat.completion"), "choices": [_choice("message", message, "stop")]}
+            if model == "no-choices":
+                answer["choices"] = []
+            if model != "no-usage":
+                answer["usage"] = {**USAGE, "cost": 0.000125} if model == "cost" else USAGE
+            await _json(send, 200, answer)
+            self.answered += 1
+
+    async def _stream(self, asked: dict[str, Any], model: str, receive: Any, send: Any) -> None:
+        gone = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        if model == "cut-early":
+            return
+        base = _base(model, "chat.completion.chunk")
+        for place, word in enumerate(WORDS):
+            if model == "error-event":
+                await _piece(send, {"error": {"message": "overloaded", "type": "server_error", "code": None}})
+                return
+            if gone.done():
+                self.closed_early += 1
+                return
+            if place == 3 and model == "cut":
+                return
+            delta = {"role": "assistant", "content": word} if place == 0 else {"content": word}
+            await _piece(send, {**base, "choices": [_choice("delta", delta, None)], "usage": None})
+            if model == "slow":
+                await asyncio.sleep(0.2)
+        await _piece(send, {**base, "choices": [_choice("delta", {}, "stop")], "usage": None})
+        if (asked.get("stream_options") or {}).get("include_usage") and model != "no-usage":
+            await _piece(send, {**base, "choices": [], "usage": USAGE})
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        self.answered += 1
+        gone.cancel()
+
+
+def _base(model: str, kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-upstream", "object": kind, "created": 1_700_000_000, "model": model}
+
+
+def _choice(part: str, message: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    return {"index": 0, part: message, "finish_reason": finish_reason}
+
+
+async def _piece(send: Any, data: dict[str, Any]) -> None:
+    piece = b"data: " + json.dumps(data).encode() + b"\n\n"
+    await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+async def _json(send: Any, status: int, value: Any, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    await _whole(send, status, json.dumps(value).encode(), [(b"content-type", b"application/json"), *(headers or [])])
+
+
+async def _whole(send: Any, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextmanager
+def upstream() -> Iterator[str]:
+    """Run an upstream process and give its base URL."""
+    process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def main() -> None:
+    import uvicorn
+
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    print(listener.getsockname()[1], flush=True)
+    config = uvicorn.Config(
+        App(), loop="uvloop", http="httptools", ws="none", lifespan="off", log_level="critical", access_log=False
+    )
+    uvicorn.Server(config).run([listener])
+
+
+if __name__ == "__main__":
+    main()
