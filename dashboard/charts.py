@@ -1,0 +1,314 @@
+"""Figures: pure functions from a small frame to a Plotly figure, one look and one meaning a colour.
+
+Colours are roles, not values. Streamlit swaps its chart colour names for those of the theme in the browser, so a
+figure follows the reader's light or dark theme at once, without being drawn again. The order of the roles is that of
+``chartCategoricalColors`` in .streamlit/config.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+from streamlit.elements.lib import streamlit_plotly_theme as theme
+
+from dashboard import wording
+
+TIERS: Final = (
+    theme.CATEGORY_0,
+    theme.CATEGORY_1,
+    theme.CATEGORY_2,
+    theme.CATEGORY_3,
+    theme.CATEGORY_4,
+    theme.CATEGORY_5,
+)
+LIVE: Final = theme.CATEGORY_6
+DRAFT: Final = theme.CATEGORY_7
+BASELINE: Final = theme.CATEGORY_8
+FAINT: Final = theme.FADED_TEXT_05
+BETTER: Final = theme.INCREASING
+WORSE: Final = theme.DECREASING
+
+CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+MOST_POINTS: Final = 500
+
+
+def tier_colours(tiers: Sequence[str]) -> dict[str, str]:
+    """Return the colour role of each tier, cheapest first; tiers beyond the sixth share the last one."""
+    return {tier: TIERS[min(index, len(TIERS) - 1)] for index, tier in enumerate(tiers)}
+
+
+def spend_by_tier(frame: pd.DataFrame, tiers: Sequence[str]) -> go.Figure:
+    """Stacked daily spend; ``frame`` has ``day``, ``tier`` and ``usd``."""
+    figure = _figure(height=300)
+    colours = tier_colours(tiers)
+    known = [tier for tier in tiers if tier in set(frame["tier"])]
+    others = sorted(set(frame["tier"]) - set(tiers))
+    for tier in (*known, *others):
+        rows = frame[frame["tier"] == tier].sort_values("day").tail(MOST_POINTS)
+        figure.add_bar(
+            x=rows["day"],
+            y=rows["usd"],
+            name=tier or "no tier",
+            marker={"color": colours.get(tier, BASELINE), "cornerradius": 2},
+            hovertemplate="%{y:$,.2f}",
+        )
+    figure.update_layout(barmode="stack", bargap=0.22, hovermode="x unified", legend={"traceorder": "normal"})
+    figure.update_xaxes(tickformat="%-d %b", hoverformat="%a %-d %b %Y", nticks=8)
+    figure.update_yaxes(tickprefix="$", tickformat="~s", rangemode="tozero", nticks=6)
+    return figure
+
+
+def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None) -> go.Figure:
+    """Where policies stand: cost to the right, quality upwards.
+
+    ``points`` has ``name``, ``role`` (``live``, ``draft`` or ``control``), ``usd``, ``quality`` and, where known, the
+    ends of the intervals in ``usd_low``, ``usd_high``, ``quality_low`` and ``quality_high``. ``frontier`` has ``usd``
+    and ``quality`` of the best settings found.
+    """
+    figure = _figure(height=320)
+    shown = points[points["quality"].notna() & points["usd"].notna()]
+    if frontier is not None and not frontier.empty:
+        line = frontier.sort_values("usd").tail(MOST_POINTS)
+        figure.add_scatter(
+            x=line["usd"],
+            y=line["quality"],
+            mode="lines",
+            name="Best settings found",
+            line={"color": DRAFT, "width": 1.5, "dash": "dot", "shape": "spline", "smoothing": 0.5},
+            hovertemplate="%{x:$,.2f}, quality %{y:.1%}<extra>Best setting</extra>",
+        )
+    looks: dict[str, tuple[str, str, int, str]] = {
+        "control": ("Controls", "circle", 9, BASELINE),
+        "live": ("Live", "circle", 14, LIVE),
+        "draft": ("Draft", "diamond", 13, DRAFT),
+    }
+    for role, (title, symbol, size, colour) in looks.items():
+        rows = shown[shown["role"] == role]
+        if rows.empty:
+            continue
+        figure.add_scatter(
+            x=rows["usd"],
+            y=rows["quality"],
+            mode="markers+text",
+            name=title,
+            text=rows["name"],
+            textposition=_label_sides(rows["usd"], shown["usd"]),
+            textfont={"size": 11},
+            marker={"size": size, "symbol": symbol, "color": colour, "line": {"width": 1.5, "color": theme.BG_COLOR}},
+            error_x=_whiskers(rows, "usd", colour),
+            error_y=_whiskers(rows, "quality", colour),
+            cliponaxis=False,
+            hovertemplate="%{text}: %{x:$,.2f}, quality %{y:.1%}<extra></extra>",
+        )
+    figure.update_layout(hovermode="closest")
+    figure.update_xaxes(title={"text": "Cost", "font": {"size": 11}}, tickprefix="$", tickformat="~s", nticks=6)
+    figure.update_yaxes(title={"text": "Quality", "font": {"size": 11}}, tickformat=".0%", nticks=6)
+    if not shown.empty:
+        figure.update_xaxes(range=_padded(shown, "usd", floor=0.0))
+        figure.update_yaxes(range=_padded(shown, "quality", ceiling=1.02))
+    return figure
+
+
+def traffic_by_score(frame: pd.DataFrame, tiers: Sequence[str], live: Sequence[int], draft: Sequence[int]) -> go.Figure:
+    """Share of requests at each score, coloured by the tier the draft gives it.
+
+    ``frame`` has ``score`` (0..100), ``movable`` and ``fixed`` (numbers of requests that boundaries do and do not
+    move); ``live`` and ``draft`` are ``score_min`` of each tier, cheapest first.
+    """
+    figure = _figure(height=250)
+    total = float(frame["movable"].sum() + frame["fixed"].sum()) or 1.0
+    colours = tier_colours(tiers)
+    edges = [*draft, 101]
+    for index, tier in enumerate(tiers):
+        rows = frame[(frame["score"] >= edges[index]) & (frame["score"] < edges[index + 1])]
+        part = float(rows["movable"].sum()) / total
+        figure.add_bar(
+            x=rows["score"],
+            y=rows["movable"] / total,
+            name=f"{tier} {wording.share(part, digits=0)}",
+            marker={"color": colours[tier]},
+            hovertemplate=f"score %{{x}}: %{{y:.2%}} of requests<extra>{tier}</extra>",
+        )
+    if frame["fixed"].sum() > 0:
+        part = float(frame["fixed"].sum()) / total
+        figure.add_bar(
+            x=frame["score"],
+            y=frame["fixed"] / total,
+            name=f"fixed {wording.share(part, digits=0)}",
+            marker={"color": BASELINE, "opacity": 0.35},
+            hovertemplate="score %{x}: %{y:.2%} of requests<extra>pinned, by rule or warm</extra>",
+        )
+    for index in range(1, len(tiers)):
+        if live[index] != draft[index]:
+            _mark(figure, live[index], LIVE, "dot")
+        _mark(figure, draft[index], DRAFT, "solid")
+    figure.update_layout(barmode="stack", bargap=0.12, hovermode="closest")
+    figure.update_xaxes(range=[-0.75, 100.75], tickvals=list(range(0, 101, 10)))
+    figure.update_yaxes(tickformat=".1~%", rangemode="tozero", nticks=4)
+    return figure
+
+
+def effect_by(frame: pd.DataFrame, *, most: int = 12) -> go.Figure:
+    """Change in cost by feature or team, with its interval; ``frame`` has ``name``, ``usd``, ``low`` and ``high``."""
+    rows = frame.reindex(frame["usd"].abs().sort_values(ascending=False).index).head(most).iloc[::-1]
+    figure = _figure(height=max(170, 34 * len(rows) + 56))
+    figure.add_bar(
+        x=rows["usd"],
+        y=rows["name"],
+        orientation="h",
+        marker={"color": [BETTER if value <= 0 else WORSE for value in rows["usd"]], "cornerradius": 2},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": rows["high"] - rows["usd"],
+            "arrayminus": rows["usd"] - rows["low"],
+            "thickness": 1.2,
+            "width": 4,
+            "color": BASELINE,
+        },
+        hovertemplate="%{y}: %{x:+$,.2f}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_layout(bargap=0.45, hovermode="closest")
+    figure.update_xaxes(tickprefix="$", tickformat="~s", showgrid=True, zeroline=True, zerolinewidth=1, nticks=6)
+    figure.update_yaxes(showgrid=False, ticklabelstandoff=6)
+    return figure
+
+
+def price_history(frame: pd.DataFrame) -> go.Figure:
+    """Rates of one model over time as steps; ``frame`` has ``from``, ``rate`` (its name) and ``usd_per_mtok``."""
+    figure = _figure(height=230)
+    roles = {"input": TIERS[1], "output": TIERS[2], "cache read": TIERS[0], "cache write": TIERS[5]}
+    for name in [rate for rate in roles if rate in set(frame["rate"])]:
+        rows = frame[frame["rate"] == name].sort_values("from").tail(MOST_POINTS)
+        figure.add_scatter(
+            x=rows["from"],
+            y=rows["usd_per_mtok"],
+            name=name,
+            mode="lines+markers",
+            line={"shape": "hv", "width": 2, "color": roles[name]},
+            marker={"size": 5},
+            hovertemplate="%{y:$,.4~f}",
+        )
+    figure.update_layout(hovermode="x unified")
+    figure.update_xaxes(tickformat="%-d %b %Y", hoverformat="%-d %b %Y", nticks=6)
+    figure.update_yaxes(tickprefix="$", rangemode="tozero", nticks=5)
+    return figure
+
+
+def flow(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 8) -> go.Figure:
+    """Where requests go: feature, assigned tier, model that answered.
+
+    ``frame`` has ``feature``, ``tier``, ``model`` and ``decisions``; features beyond the ``most`` busiest are one.
+    """
+    busiest = frame.groupby("feature")["decisions"].sum().nlargest(most).index
+    rows = frame.assign(feature=frame["feature"].where(frame["feature"].isin(busiest), "other features"))
+    colours = tier_colours(tiers)
+    order = [tier for tier in tiers if tier in set(rows["tier"])] + sorted(set(rows["tier"]) - set(tiers))
+    features = list(rows.groupby("feature")["decisions"].sum().sort_values(ascending=False).index)
+    models = list(rows.groupby("model")["decisions"].sum().sort_values(ascending=False).index)
+    place = {
+        name: index
+        for index, name in enumerate(
+            [("feature", f) for f in features] + [("tier", t) for t in order] + [("model", m) for m in models]
+        )
+    }
+    first = rows.groupby(["feature", "tier"], as_index=False)["decisions"].sum()
+    second = rows.groupby(["tier", "model"], as_index=False)["decisions"].sum()
+    tints = [colours.get(tier, BASELINE) + "59" for tier in (*first["tier"], *second["tier"])]
+    figure = _figure(height=380)
+    figure.add_sankey(
+        arrangement="snap",
+        node={
+            "label": [name or "none" for _, name in place],
+            "color": [colours.get(name, BASELINE) if kind == "tier" else BASELINE for kind, name in place],
+            "pad": 14,
+            "thickness": 10,
+            "line": {"width": 0},
+            "hovertemplate": "%{label}: %{value:,} requests<extra></extra>",
+        },
+        link={
+            "source": [place["feature", f] for f in first["feature"]] + [place["tier", t] for t in second["tier"]],
+            "target": [place["tier", t] for t in first["tier"]] + [place["model", m] for m in second["model"]],
+            "value": [*first["decisions"], *second["decisions"]],
+            "color": tints,
+            "hovertemplate": "%{source.label} to %{target.label}: %{value:,} requests<extra></extra>",
+        },
+        textfont={"size": 11},
+    )
+    return figure
+
+
+def _figure(*, height: int) -> go.Figure:
+    return go.Figure(
+        layout={
+            "height": height,
+            "margin": {"l": 4, "r": 8, "t": 30, "b": 4, "pad": 2},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.02,
+                "yanchor": "bottom",
+                "title": {"text": ""},
+                "itemclick": False,
+                "itemdoubleclick": False,
+                "font": {"size": 11},
+            },
+            "dragmode": False,
+            "xaxis": {"showgrid": False, "zeroline": False, "fixedrange": True, "automargin": True, "ticks": ""},
+            "yaxis": {"zeroline": False, "fixedrange": True, "automargin": True, "ticks": ""},
+        }
+    )
+
+
+def _mark(figure: go.Figure, at: float, colour: str, dash: str) -> None:
+    # Half a score to the left: the boundary's own score is the first of the upper tier.
+    figure.add_shape(
+        type="line",
+        xref="x",
+        yref="paper",
+        x0=at - 0.5,
+        x1=at - 0.5,
+        y0=0,
+        y1=1,
+        line={"color": colour, "width": 2 if dash == "solid" else 1.5, "dash": dash},
+    )
+
+
+def _whiskers(rows: pd.DataFrame, column: str, colour: str) -> Mapping[str, Any] | None:
+    low, high = f"{column}_low", f"{column}_high"
+    if low not in rows or rows[low].isna().all():
+        return None
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (rows[high] - rows[column]).fillna(0),
+        "arrayminus": (rows[column] - rows[low]).fillna(0),
+        "thickness": 1.5,
+        "width": 5,
+        "color": colour,
+    }
+
+
+def _label_sides(values: pd.Series[float], everything: pd.Series[float]) -> list[str]:
+    """Put labels on the inner side, so that none leaves the figure."""
+    middle = (float(everything.min()) + float(everything.max())) / 2
+    return ["middle left" if value > middle else "middle right" for value in values]
+
+
+def _padded(
+    points: pd.DataFrame, column: str, *, floor: float | None = None, ceiling: float | None = None
+) -> list[float]:
+    columns = [name for name in (column, f"{column}_low", f"{column}_high") if name in points]
+    low, high = float(points[columns].min().min()), float(points[columns].max().max())
+    room = max((high - low) * 0.12, abs(high) * 0.01, 1e-9)
+    bottom, top = low - room, high + room
+    if floor is not None:
+        bottom = max(bottom, floor - room)
+    if ceiling is not None:
+        top = min(top, ceiling)
+    return [bottom, top]

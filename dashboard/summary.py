@@ -1,0 +1,166 @@
+"""What a view adds up to: totals, rates and breakdowns of spend lines; a share of nothing is unknown, never zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from router_core.decision import Status
+
+NANO: Final = 1_000_000_000
+MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums of a view; money in nano-dollars. Shares are None where there is nothing to take a share of."""
+
+    decisions: int
+    succeeded: int
+    attempts: int
+    cost_nusd: int
+    priced_share: float | None
+    labelled: int
+    quality: float | None
+    failovers: int
+    escalations: int
+
+    @property
+    def labelled_share(self) -> float | None:
+        """Share of requests whose answer was judged."""
+        return _ratio(self.labelled, self.decisions)
+
+    @property
+    def failover_share(self) -> float | None:
+        """Fail-overs for each request."""
+        return _ratio(self.failovers, self.decisions)
+
+    @property
+    def cost_per_thousand_nusd(self) -> float | None:
+        """Cost of a thousand requests that succeeded, failed ones paid for too."""
+        per_request = _ratio(self.cost_nusd, self.succeeded)
+        return None if per_request is None else 1000 * per_request
+
+
+def totals(lines: pd.DataFrame) -> Totals:
+    """Add up spend lines that were asked for by ``status`` at least."""
+    sums = lines.sum(numeric_only=True)
+    number = {name: int(sums.get(name, 0)) for name in _SUMMED}
+    return Totals(
+        decisions=number["decisions"],
+        succeeded=int(lines.loc[lines["status"] == OK, "decisions"].sum()),
+        attempts=number["attempts"],
+        cost_nusd=number["list_cost_nusd"],
+        priced_share=_ratio(number["priced_attempts"], number["attempts"]),
+        labelled=number["labelled"],
+        quality=_ratio(number["quality_ppm_sum"] / MILLION, number["labelled"]),
+        failovers=number["failovers"],
+        escalations=number["escalations"],
+    )
+
+
+def daily(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a day: ``usd``, ``decisions``, ``quality``, ``failover_share``, ``usd_per_thousand``, ``priced``."""
+    days = lines.groupby("day", sort=True)[list(_SUMMED)].sum()
+    good = lines[lines["status"] == OK].groupby("day")["decisions"].sum().reindex(days.index, fill_value=0)
+    return pd.DataFrame(
+        {
+            "usd": days["list_cost_nusd"] / NANO,
+            "decisions": days["decisions"],
+            "quality": _over(days["quality_ppm_sum"] / MILLION, days["labelled"]),
+            "failover_share": _over(days["failovers"], days["decisions"]),
+            "usd_per_thousand": _over(days["list_cost_nusd"] / NANO * 1000, good),
+            "priced": _over(days["priced_attempts"], days["attempts"]),
+        }
+    )
+
+
+def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Return one row for each value of ``key``, dearest first, with its daily spend; lines are by it, day and status."""
+    groups = lines.groupby(key, sort=False)[list(_SUMMED)].sum()
+    good = lines[lines["status"] == OK].groupby(key)["decisions"].sum().reindex(groups.index, fill_value=0)
+    whole = float(groups["list_cost_nusd"].sum())
+    days = lines.pivot_table(index=key, columns="day", values="list_cost_nusd", aggfunc="sum", fill_value=0) / NANO
+    frame = pd.DataFrame(
+        {
+            "usd": groups["list_cost_nusd"] / NANO,
+            "share": groups["list_cost_nusd"] / whole if whole else 0.0,
+            "daily": pd.Series({name: list(row) for name, row in zip(days.index, days.to_numpy(), strict=True)}),
+            "decisions": groups["decisions"],
+            "usd_per_thousand": _over(groups["list_cost_nusd"] / NANO * 1000, good),
+            "quality": _over(groups["quality_ppm_sum"] / MILLION, groups["labelled"]),
+            "labelled": groups["labelled"],
+            "failover_share": _over(groups["failovers"], groups["decisions"]),
+            "priced": _over(groups["priced_attempts"], groups["attempts"]),
+        }
+    )
+    frame.index.name = key
+    return frame.sort_values("usd", ascending=False).reset_index()
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What a view cost less than under a baseline, in nano-dollars; the baseline is an estimate with an interval."""
+
+    baseline_nusd: float
+    nusd: float
+    low_nusd: float | None
+    high_nusd: float | None
+
+    @property
+    def share(self) -> float | None:
+        """Share of the baseline's cost saved."""
+        return _ratio(self.nusd, self.baseline_nusd)
+
+
+def saving(lines: pd.DataFrame, baseline: pd.DataFrame) -> Saving | None:
+    """Set spend lines by ``feature`` against a baseline's cost for each of that feature's requests.
+
+    ``baseline`` has ``feature``, ``nusd_per_request``, ``low`` and ``high`` (the ends of its interval). None where the
+    baseline's cost is unknown for a feature that has requests.
+    """
+    spent = lines.groupby("feature")[["decisions", "list_cost_nusd"]].sum()
+    known = baseline.set_index("feature").reindex(spent.index)
+    if known["nusd_per_request"].isna().any():
+        return None
+    cost = float(spent["list_cost_nusd"].sum())
+    ends = [known[column] * spent["decisions"] for column in ("nusd_per_request", "low", "high")]
+    middle, low, high = (float(end.sum(skipna=False)) for end in ends)
+    unknown = pd.isna(low) or pd.isna(high)
+    return Saving(middle, middle - cost, None if unknown else low - cost, None if unknown else high - cost)
+
+
+def daily_saving(lines: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series[float]:
+    """Return dollars saved on each day, from lines by ``day`` and ``feature``."""
+    per_request: Mapping[str, float] = dict(zip(baseline["feature"], baseline["nusd_per_request"], strict=True))
+    worth = lines["feature"].map(per_request) * lines["decisions"] - lines["list_cost_nusd"]
+    return worth.groupby(lines["day"]).sum() / NANO
+
+
+def change(now: float | None, before: float | None) -> float | None:
+    """Return the relative change; None where there is nothing to compare with."""
+    return None if now is None or not before else now / before - 1
+
+
+OK: Final = Status.OK.name.lower()
+_SUMMED: Final = (
+    "decisions",
+    "attempts",
+    "priced_attempts",
+    "list_cost_nusd",
+    "labelled",
+    "quality_ppm_sum",
+    "failovers",
+    "escalations",
+)
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _over(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:
+    return part / whole.where(whole > 0)

@@ -1,0 +1,84 @@
+"""How figures are written: money, shares, counts and dates, the same on every page; unknown is a dash, never zero."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Final
+
+UNKNOWN: Final = "–"
+NANO: Final = 1_000_000_000
+
+
+def usd(nusd: float | None, *, signed: bool = False) -> str:
+    """Write nano-dollars as dollars, to three or four telling digits: ``$15,952``, ``$3.42``, ``$0.0041``."""
+    return UNKNOWN if nusd is None else dollars(nusd / NANO, signed=signed)
+
+
+def dollars(amount: float | None, *, signed: bool = False) -> str:
+    """Write dollars; ``signed`` puts a plus before what is above zero."""
+    if amount is None or math.isnan(amount):
+        return UNKNOWN
+    size = abs(amount)
+    if size >= 9_999_500:
+        text = f"${size / 1e6:,.1f}M"
+    elif size >= 999.5:
+        text = f"${size:,.0f}"
+    elif size >= 0.1 or size == 0:
+        text = f"${size:,.2f}"
+    else:
+        digits = min(9, 1 - math.floor(math.log10(size)))
+        text = f"${size:.{digits}f}"
+    return ("" if float(text.strip("$M").replace(",", "")) == 0 else _sign(amount, signed)) + text
+
+
+def share(value: float | None, *, digits: int = 1, signed: bool = False) -> str:
+    """Write a share of one as per cent: ``97.2%``."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    text = f"{abs(value) * 100:,.{digits}f}"
+    zero = float(text.replace(",", "")) == 0
+    return ("" if zero else _sign(value, signed)) + text + "%"
+
+
+def points(value: float | None, *, digits: int = 1, signed: bool = True) -> str:
+    """Write a difference of shares in percentage points: ``-0.4 pp``."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    text = f"{abs(value) * 100:,.{digits}f}"
+    zero = float(text.replace(",", "")) == 0
+    return ("" if zero else _sign(value, signed)) + text + " pp"
+
+
+def count(number: float | None) -> str:
+    """Write how many: in full up to a million, then ``1.31M``."""
+    if number is None or math.isnan(number):
+        return UNKNOWN
+    if abs(number) >= 999_500_000:
+        return f"{number / 1e9:,.2f}B"
+    if abs(number) >= 1_000_000:
+        return f"{number / 1e6:,.2f}M"
+    return f"{number:,.0f}"
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun: ``1 day``, ``30 days``."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def day(when: date) -> str:
+    """Write one day: ``23 Nov 2026``."""
+    return f"{when.day} {when:%b %Y}"
+
+
+def span(since: date, until: date) -> str:
+    """Write a range of days, both included: ``25 Oct to 23 Nov 2026``."""
+    if since == until:
+        return day(since)
+    if since.year == until.year:
+        return f"{since.day} {since:%b} to {day(until)}"
+    return f"{day(since)} to {day(until)}"
+
+
+def _sign(value: float, signed: bool) -> str:
+    return "-" if value < 0 else "+" if signed and value > 0 else ""
