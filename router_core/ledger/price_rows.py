@@ -37,6 +37,12 @@ def read_prices(ledger: Ledger) -> list[Price]:
     return [_price(row) for row in rows]
 
 
+def price_revision(ledger: Ledger) -> int:
+    """Return a number that grows with every price added; cheap enough to ask often."""
+    with ledger.reading() as connection:
+        return int(connection.execute(sa.text("SELECT COALESCE(MAX(id), 0) FROM price")).scalar_one())
+
+
 def _price(row: RowMapping) -> Price:
     plain: dict[str, Any] = {name: row[name] for name in _PLAIN}
     exact: dict[str, Any] = {name: None if row[name] is None else Decimal(row[name]) for name in _RATES}
