@@ -1,0 +1,34 @@
+"""The three policies every preview stands beside: all on the cheapest tier, all on the strongest, and a shuffle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from router_core.projection.result import Estimate
+from router_core.projection.target import Target
+
+if TYPE_CHECKING:
+    from router_core.projection.estimate import Preview
+
+
+def controls(preview: Preview, target: Target) -> Mapping[str, Estimate]:
+    """Return the controls of a target, each against the log itself and without exploration.
+
+    ``shuffled`` gives every feature the tier shares of the target, but at random instead of by score: a router that
+    does not beat it has learnt nothing.
+    """
+    cube = preview.cube
+    features, tiers = len(cube.features), len(cube.tiers)
+    tier = target.tier_of()
+    per_score = cube.tally.decisions.sum(axis=(0, 3))
+    shares = np.stack([np.bincount(tier[f], per_score[f], minlength=tiers) for f in range(features)])
+    shares = shares / np.maximum(per_score.sum(axis=1, keepdims=True), 1)
+    cheapest, strongest = np.zeros((features, tiers)), np.zeros((features, tiers))
+    cheapest[:, 0], strongest[:, -1] = 1, 1
+    return {
+        name: preview.at_random(weights)
+        for name, weights in (("all_cheapest", cheapest), ("all_strongest", strongest), ("shuffled", shares))
+    }

@@ -1,0 +1,129 @@
+"""Projection: what a change would do, as people and programs read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from router_core.projection.support import Colour
+
+
+@dataclass(frozen=True)
+class Money:
+    """Nano-dollars over the window; ``change``, ``low`` and ``high`` are of the change. None is unknown."""
+
+    logged: int
+    projected: int | None
+    change: int | None
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean quality, 0..1; ``change``, ``low`` and ``high`` are of the change. None where the log cannot say."""
+
+    logged: float | None
+    projected: float | None
+    change: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of the logged cost; positive is a saving."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Support:
+    """``unsupported_share`` and ``moved_share`` are of all traffic."""
+
+    unsupported_share: float
+    moved_share: float
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost and quality of one policy, or of one feature under it."""
+
+    cost: Money
+    saving: Share
+    quality: Interval
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "cost_nusd": _plain(self.cost),
+            "saving_share": _plain(self.saving),
+            "quality": _plain(self.quality),
+        }
+
+
+@dataclass(frozen=True)
+class FeatureEstimate(Estimate):
+    """One feature under the target."""
+
+    feature: str
+    decisions: int
+    moved: int
+    tier_shares: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        head = {"feature": self.feature, "decisions": self.decisions, "moved": self.moved}
+        return {**head, "tier_shares": dict(self.tier_shares), **super().as_json()}
+
+
+@dataclass(frozen=True)
+class Projection(Estimate):
+    """What a target policy would have cost on the logged traffic, and how good its answers would have been.
+
+    ``notes`` are sentences on what could not be said and why. ``controls`` and ``by_feature`` are worked out when
+    first asked for.
+    """
+
+    since: date | None
+    until: date | None
+    days: int
+    decisions: int
+    support: Support
+    notes: tuple[str, ...]
+    _controls: Callable[[], Mapping[str, Estimate]] = field(repr=False, compare=False)
+    _by_feature: Callable[[], list[FeatureEstimate]] = field(repr=False, compare=False)
+
+    @cached_property
+    def controls(self) -> Mapping[str, Estimate]:
+        """``all_cheapest``, ``all_strongest`` and ``shuffled``: the target's tier shares given out at random."""
+        return self._controls()
+
+    @cached_property
+    def by_feature(self) -> list[FeatureEstimate]:
+        """The same figures for each feature, in the order of the cube."""
+        return self._by_feature()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the shape other programs read; money in nano-dollars."""
+        return {
+            "window": {
+                "since": self.since.isoformat() if self.since else None,
+                "until": self.until.isoformat() if self.until else None,
+                "days": self.days,
+            },
+            "decisions": self.decisions,
+            **super().as_json(),
+            "support": _plain(self.support),
+            "controls": {name: control.as_json() for name, control in self.controls.items()},
+            "by_feature": [feature.as_json() for feature in self.by_feature],
+            "notes": list(self.notes),
+        }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}

@@ -1,0 +1,115 @@
+"""Tables that answer any boundary setting: what giving each cell to each tier would change, summed along the scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from router_core.projection.cube import EXPLORED, POLICY
+from router_core.projection.target import SCORES, Exploration
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reassignment:
+    """What changes when the requests of a (feature, score) cell are given to a tier; arrays (R, F, 101, K).
+
+    ``policy`` moves those the boundaries had sent elsewhere, ``explored`` those chance had sent elsewhere; ``swapped``
+    moves those chance had sent to the very tier that the boundaries now choose to the tier they chose before, so
+    that an unchanged share of exploration stays exploration.
+    """
+
+    policy: Floats
+    explored: Floats
+    swapped: Floats
+
+    @classmethod
+    def of(cls, mass: Floats, level: Floats, logged: Floats, live: Ints) -> Reassignment:
+        """Give ``mass`` (R, group, F, 101, K) the new tier's ``level`` (R, F, 101, K) in place of what was ``logged``.
+
+        ``live`` (F, 101) is the tier the live boundaries choose.
+        """
+        moved = [
+            level * (mass[:, group].sum(axis=-1, keepdims=True) - mass[:, group])
+            - (logged[:, group].sum(axis=-1, keepdims=True) - logged[:, group])
+            for group in (POLICY, EXPLORED)
+        ]
+        now = np.take_along_axis(level, np.broadcast_to(live[None, ..., None], (*level.shape[:-1], 1)), axis=-1)
+        swapped = mass[:, EXPLORED] * now - logged[:, EXPLORED]
+        elsewhere = np.arange(level.shape[-1]) != live[..., None]
+        return cls(moved[0], moved[1], swapped * elsewhere)
+
+    def __add__(self, other: Reassignment) -> Reassignment:
+        return Reassignment(self.policy + other.policy, self.explored + other.explored, self.swapped + other.swapped)
+
+    def under(self, target: Exploration | None, live: Exploration) -> Floats:
+        """Return the change of giving each cell to each tier when a target explores as it says, (R, F, 101, K).
+
+        Without a ``target`` nothing stays explored: chance no longer sends any request elsewhere.
+        """
+        if target is None:
+            return np.add(self.policy, self.explored)
+        if target == live:
+            return np.add(self.policy, self.swapped)
+        new, old = (np.array(side.rate)[None, :, None, None] for side in (target, live))
+        less = np.where(old > 0, 1 - np.minimum(new, old) / np.where(old > 0, old, 1), 0.0)
+        more = np.where(new > old, (new - old) / (1 - np.minimum(old, 0.999999)), 0.0)
+        allowed = np.array(target.tiers, dtype=float)
+        others = allowed[None, :] * (1 - np.eye(len(allowed)))
+        counts = others.sum(axis=1)
+        shares = np.divide(others, counts[:, None], out=np.zeros_like(others), where=counts[:, None] > 0)
+        more = more * (counts > 0)
+        spread = self.policy @ shares.T.astype(self.policy.dtype)
+        kept = (1 - more) * self.policy + more * spread
+        return np.add(kept, less * self.explored + (1 - less) * self.swapped)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Changes summed along the scores, to be looked up by boundary.
+
+    Row (feature, boundary k, b) of ``rows`` (F * (K - 1) * 102, columns, R) is what tier k - 1 takes below score b less
+    what tier k would: a policy is everything on the top tier (``on``) plus its boundaries' rows, and the difference
+    between two policies needs only the boundaries in which they differ. ``on`` is (F, K, columns, R), all on one tier.
+    """
+
+    rows: Floats
+    first: Ints
+    on: Floats
+
+    @classmethod
+    def of(cls, changes: list[Floats], dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Table:
+        """Stack changes, each (R, F, 101, K), as columns; ``shape`` is (F, K - 1)."""
+        features, marks = shape
+        first = np.arange(features * marks).reshape(shape) * (SCORES + 1)
+        if not changes:
+            return cls(np.zeros((first.size * (SCORES + 1), 0, 1)), first, np.zeros((features, marks + 1, 0, 1)))
+        rows, on = [], []
+        for change in changes:
+            sums = np.zeros((*change.shape[:2], SCORES + 1, change.shape[3]), dtype=change.dtype)
+            np.cumsum(change, axis=2, out=sums[:, :, 1:])
+            step = sums[..., :-1] - sums[..., 1:]
+            rows.append(np.ascontiguousarray(step.transpose(1, 3, 2, 0), dtype=dtype).reshape(-1, len(change)))
+            on.append(sums[:, :, -1].transpose(1, 2, 0))
+        return cls(np.stack(rows, axis=1), first, np.stack(on, axis=2))
+
+    def between(self, starts: Ints, live: Ints, here: slice) -> Floats:
+        """Return what the features ``here`` change from boundaries ``live`` to ``starts``, (columns, R)."""
+        differs = starts[here] != live[here]
+        rows = self.first[here][differs]
+        new: Floats = self.rows[rows + starts[here][differs]].sum(axis=0)
+        return np.subtract(new, self.rows[rows + live[here][differs]].sum(axis=0))
+
+    def under(self, starts: Ints, here: slice) -> Floats:
+        """Return what boundaries change against the log itself, (columns, R)."""
+        total: Floats = self.rows[(self.first[here] + starts[here]).ravel()].sum(axis=0) + self.on[here, -1].sum(axis=0)
+        return total
+
+    def mixed(self, shares: Floats) -> Floats:
+        """Return what giving features to tiers at random, by ``shares`` (F, K), changes, (columns, R)."""
+        total: Floats = np.einsum("fk,fkcr->cr", shares.astype(self.on.dtype), self.on)
+        return total
