@@ -19,10 +19,10 @@ from router_core.usage import Usage
 class Recorded:
     """What one model once made of one prompt; ``quality`` 0..1, None where nobody graded it.
 
-    ``estimated`` marks counts that are not a provider's.
+    ``usage`` is None where it was not recorded; ``estimated`` marks counts that are not a provider's.
     """
 
-    usage: Usage
+    usage: Usage | None
     quality: float | None = None
     text: str = ""
     estimated: bool = False
@@ -88,7 +88,7 @@ async def _pieces(call: Call, found: Recorded) -> AsyncGenerator[bytes]:
     delta = {"role": "assistant", "content": found.text}
     choices = [{"index": 0, "delta": delta, "finish_reason": "stop"}]
     yield b"data: " + _answer("chat.completion.chunk", call.model, choices, None) + b"\n\n"
-    if call.wants_usage:
+    if call.wants_usage and found.usage is not None:
         yield b"data: " + _answer("chat.completion.chunk", call.model, [], found.usage) + b"\n\n"
 
 
