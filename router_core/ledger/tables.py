@@ -325,3 +325,31 @@ class EvidenceCellRow(SQLModel, table=True):
     output_squares: int = _count()
     input_output_products: int = _count()
     list_cost_nusd: int = _count()
+
+
+class MeteredSpendRow(SQLModel, table=True):
+    """Spend that somebody else summed: a day or an hour of a provider's usage or cost report, no single requests.
+
+    ``row_hash`` names the bucket (source, period, model, meter, account), not its figures, so that a report fetched
+    again replaces what it said before. ``day`` counts days since 1970-01-01 as the report does, which is in UTC.
+    """
+
+    __tablename__ = "metered_spend"
+    __table_args__: ClassVar[Any] = _WITHOUT_ROWID
+    row_hash: bytes = _key(LargeBinary(16))
+    source: str
+    day: int = Field(sa_column=Column(Integer, nullable=False))
+    starts_at_ms: int = _count()
+    ends_at_ms: int = _count()
+    provider_name: str
+    model: str
+    meter: str  # what the row counts: "" for all tokens of the model, or one meter such as input_tokens
+    account: str
+    requests: int | None = _maybe()
+    input_tokens: int | None = _maybe()
+    output_tokens: int | None = _maybe()
+    cache_read_input_tokens: int | None = _maybe()
+    cache_write_input_tokens: int | None = _maybe()
+    reasoning_output_tokens: int | None = _maybe()
+    list_cost_nusd: int | None = _maybe()
+    reported_cost_nusd: int | None = _maybe()
