@@ -4,7 +4,8 @@ Run as ``python tests/upstream.py`` it listens on a free local port and prints i
 ``http-500`` (any number) answers with that status; ``wait-429`` asks to wait three seconds; ``flaky`` fails with 500
 every other time; ``html`` sends a page; ``hang`` never answers; ``slow`` pauses between pieces; ``cut`` breaks off in
 the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing; ``no-choices`` answers without any;
-``overflow`` finds the prompt too long; ``error-event`` reports an error inside the stream; ``cost`` states its price.
+``overflow`` finds the prompt too long; ``error-event`` reports an error inside the stream; ``cost`` states its price;
+``echo-key`` repeats the caller's key in its refusal.
 ``GET /calls`` lists the bodies received.
 """
 
@@ -55,6 +56,9 @@ class App:
         size = len(body)
         kept = asked if size < 100_000 else {**asked, "messages": "left out"}
         self.calls.append({"body": kept, "bytes": size, "authorization": headers.get("authorization")})
+        if asked["model"] == "echo-key":
+            await _json(send, 401, {"error": {"message": f"wrong key {headers.get('authorization')}"}})
+            return
         await self._answer(asked, receive, send)
 
     async def _answer(self, asked: dict[str, Any], receive: Any, send: Any) -> None:

@@ -86,11 +86,11 @@ class HttpProvider:
     async def _whole(self, call: Call) -> Reply:
         try:
             response = await self._post(call, call.body, aiohttp.ClientTimeout(total=call.timeout_s))
+            if response.status != 200:
+                raise self._refusals.refused(call, response, await response.read())
             body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._refusals.failed(call, error) from None
-        if response.status != 200:
-            raise self._refusals.refused(call, response, body)
         try:
             answer = from_json(body)
         except ValueError:

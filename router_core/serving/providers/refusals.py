@@ -50,7 +50,7 @@ class Refusals:
         facts: dict[str, Any] = {"provider_name": name, "request_model": call.model}
         if isinstance(error, TimeoutError):
             return ProviderTimeoutError(f"{name!r} did not answer {call.model!r} within {call.timeout_s:g} s", **facts)
-        if isinstance(error, aiohttp.InvalidURL):
+        if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
             return ProviderRefusedError(f"the address of provider {name!r} cannot be used: {self._url}", **facts)
         if isinstance(error, aiohttp.ClientConnectorError):
             return ProviderRefusedError(f"nothing answers for {name!r} at {self._url}: {error.strerror}", **facts)
