@@ -41,10 +41,15 @@ def note(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; a mistake of the user's is one sentence on standard error and exit code 2."""
+def register() -> None:
+    """Import every noun, so that `app` knows every verb."""
     for noun in _NOUNS:
         import_module(f"router_core.cli.{noun}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a mistake of the user's is one sentence on standard error and exit code 2."""
+    register()
     try:
         app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
     except TierwiseError as error:
