@@ -7,7 +7,7 @@ figure follows the reader's light or dark theme at once, without being drawn aga
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -33,6 +33,8 @@ WORSE: Final = theme.DECREASING
 
 CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 MOST_POINTS: Final = 500
+HEIGHT: Final = 310
+_POINT: Final = ["name", "role", "usd", "quality", "usd_low", "usd_high", "quality_low", "quality_high"]
 
 
 def tier_colours(tiers: Sequence[str]) -> dict[str, str]:
@@ -42,7 +44,7 @@ def tier_colours(tiers: Sequence[str]) -> dict[str, str]:
 
 def spend_by_tier(frame: pd.DataFrame, tiers: Sequence[str]) -> go.Figure:
     """Stacked daily spend; ``frame`` has ``day``, ``tier`` and ``usd``."""
-    figure = _figure(height=300)
+    figure = _figure(height=HEIGHT)
     colours = tier_colours(tiers)
     known = [tier for tier in tiers if tier in set(frame["tier"])]
     others = sorted(set(frame["tier"]) - set(tiers))
@@ -57,7 +59,8 @@ def spend_by_tier(frame: pd.DataFrame, tiers: Sequence[str]) -> go.Figure:
         )
     figure.update_layout(barmode="stack", bargap=0.22, hovermode="x unified", legend={"traceorder": "normal"})
     figure.update_xaxes(tickformat="%-d %b", hoverformat="%a %-d %b %Y", nticks=8)
-    figure.update_yaxes(tickprefix="$", tickformat="~s", rangemode="tozero", nticks=6)
+    tallest = float(frame.groupby("day")["usd"].sum().max()) if len(frame) else 0.0
+    figure.update_yaxes(**_dollars(tallest), rangemode="tozero", nticks=6)
     return figure
 
 
@@ -65,24 +68,27 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
     """Where policies stand: cost to the right, quality upwards.
 
     ``points`` has ``name``, ``role`` (``live``, ``draft`` or ``control``), ``usd``, ``quality`` and, where known, the
-    ends of the intervals in ``usd_low``, ``usd_high``, ``quality_low`` and ``quality_high``. ``frontier`` has ``usd``
-    and ``quality`` of the best settings found.
+    ends of the intervals in ``usd_low``, ``usd_high``, ``quality_low`` and ``quality_high``; where ``quality`` is
+    unknown, only its range is drawn. ``frontier`` has ``usd`` and ``quality`` of the best settings found.
     """
-    figure = _figure(height=320)
-    shown = points[points["quality"].notna() & points["usd"].notna()]
+    figure = _figure(height=HEIGHT)
+    points = points.reindex(columns=_POINT)
+    middle = (points["quality_low"] + points["quality_high"]) / 2
+    shown = points.assign(at=points["quality"].fillna(middle))
+    shown = shown[shown["at"].notna() & shown["usd"].notna()]
     if frontier is not None and not frontier.empty:
         line = frontier.sort_values("usd").tail(MOST_POINTS)
         figure.add_scatter(
             x=line["usd"],
             y=line["quality"],
             mode="lines",
-            name="Best settings found",
+            name="Best found",
             line={"color": DRAFT, "width": 1.5, "dash": "dot", "shape": "spline", "smoothing": 0.5},
             hovertemplate="%{x:$,.2f}, quality %{y:.1%}<extra>Best setting</extra>",
         )
     looks: dict[str, tuple[str, str, int, str]] = {
         "control": ("Controls", "circle", 9, BASELINE),
-        "live": ("Live", "circle", 14, LIVE),
+        "live": ("Today", "circle", 14, LIVE),
         "draft": ("Draft", "diamond", 13, DRAFT),
     }
     for role, (title, symbol, size, colour) in looks.items():
@@ -91,24 +97,42 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
             continue
         figure.add_scatter(
             x=rows["usd"],
-            y=rows["quality"],
-            mode="markers+text",
+            y=rows["at"],
+            mode="markers",
             name=title,
-            text=rows["name"],
-            textposition=_label_sides(rows["usd"], shown["usd"]),
-            textfont={"size": 11},
-            marker={"size": size, "symbol": symbol, "color": colour, "line": {"width": 1.5, "color": theme.BG_COLOR}},
-            error_x=_whiskers(rows, "usd", colour),
-            error_y=_whiskers(rows, "quality", colour),
+            marker={
+                "size": size,
+                "symbol": symbol,
+                "color": colour,
+                "opacity": rows["quality"].notna().astype(float),
+                "line": {"width": 1.5, "color": theme.BG_COLOR},
+            },
+            error_x=_whiskers(rows, "usd", "usd", colour),
+            error_y=_whiskers(rows, "at", "quality", colour),
             cliponaxis=False,
-            hovertemplate="%{text}: %{x:$,.2f}, quality %{y:.1%}<extra></extra>",
+            hovertemplate=[_told(row) for row in rows.to_dict("records")],
         )
+    # Names of ranges stand above them, names of points beside them, so that neighbours do not cover each other.
+    known = shown["quality"].notna()
+    figure.add_scatter(
+        x=shown["usd"],
+        y=shown["at"].where(known, shown["quality_high"]),
+        mode="text",
+        text=shown["name"],
+        textposition=[side if point else "top center" for side, point in zip(_sides(shown["usd"]), known, strict=True)],
+        textfont={"size": 11},
+        cliponaxis=False,
+        showlegend=False,
+        hoverinfo="skip",
+    )
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(title={"text": "Cost", "font": {"size": 11}}, tickprefix="$", tickformat="~s", nticks=6)
-    figure.update_yaxes(title={"text": "Quality", "font": {"size": 11}}, tickformat=".0%", nticks=6)
+    widest = float(shown["usd"].max()) if len(shown) else 0.0
+    figure.update_xaxes(title={"text": "Cost", "font": {"size": 11}}, **_dollars(widest), nticks=6)
+    figure.update_yaxes(title={"text": "Quality", "font": {"size": 11}}, nticks=6)
     if not shown.empty:
-        figure.update_xaxes(range=_padded(shown, "usd", floor=0.0))
-        figure.update_yaxes(range=_padded(shown, "quality", ceiling=1.02))
+        figure.update_xaxes(range=_padded(shown, ["usd", "usd_low", "usd_high"], least=0.0, room=0.14))
+        quality = _padded(shown, ["at", "quality_low", "quality_high"], most=1.03, room=0.12, least_span=0.04)
+        figure.update_yaxes(range=quality, tickformat=".0%" if quality[1] - quality[0] > 0.06 else ".1%")
     return figure
 
 
@@ -145,7 +169,7 @@ def traffic_by_score(frame: pd.DataFrame, tiers: Sequence[str], live: Sequence[i
         if live[index] != draft[index]:
             _mark(figure, live[index], LIVE, "dot")
         _mark(figure, draft[index], DRAFT, "solid")
-    figure.update_layout(barmode="stack", bargap=0.12, hovermode="closest")
+    figure.update_layout(barmode="stack", bargap=0.12, hovermode="closest", legend={"traceorder": "normal"})
     figure.update_xaxes(range=[-0.75, 100.75], tickvals=list(range(0, 101, 10)))
     figure.update_yaxes(tickformat=".1~%", rangemode="tozero", nticks=4)
     return figure
@@ -173,7 +197,28 @@ def effect_by(frame: pd.DataFrame, *, most: int = 12) -> go.Figure:
         showlegend=False,
     )
     figure.update_layout(bargap=0.45, hovermode="closest")
-    figure.update_xaxes(tickprefix="$", tickformat="~s", showgrid=True, zeroline=True, zerolinewidth=1, nticks=6)
+    widest = float(rows[["low", "high"]].abs().max().max()) if len(rows) else 0.0
+    figure.update_xaxes(**_dollars(widest), showgrid=True, zeroline=True, zerolinewidth=1, nticks=6)
+    figure.update_yaxes(showgrid=False, ticklabelstandoff=6)
+    return figure
+
+
+def tier_mix(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 12) -> go.Figure:
+    """Shares of each tier by feature, as bars; ``frame`` has ``name``, ``requests`` and a column for each tier."""
+    rows = frame.nlargest(most, "requests").iloc[::-1]
+    colours = tier_colours(tiers)
+    figure = _figure(height=max(170, 34 * len(rows) + 56))
+    for tier in tiers:
+        figure.add_bar(
+            x=rows[tier],
+            y=rows["name"],
+            orientation="h",
+            name=tier,
+            marker={"color": colours[tier]},
+            hovertemplate=f"%{{y}}: %{{x:.1%}} on {tier}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack", bargap=0.45, hovermode="closest", legend={"traceorder": "normal"})
+    figure.update_xaxes(tickformat=".0%", range=[0, 1], nticks=6)
     figure.update_yaxes(showgrid=False, ticklabelstandoff=6)
     return figure
 
@@ -279,36 +324,54 @@ def _mark(figure: go.Figure, at: float, colour: str, dash: str) -> None:
     )
 
 
-def _whiskers(rows: pd.DataFrame, column: str, colour: str) -> Mapping[str, Any] | None:
-    low, high = f"{column}_low", f"{column}_high"
-    if low not in rows or rows[low].isna().all():
+def _whiskers(rows: pd.DataFrame, at: str, name: str, colour: str) -> dict[str, Any] | None:
+    low, high = rows[f"{name}_low"], rows[f"{name}_high"]
+    if low.isna().all():
         return None
     return {
         "type": "data",
         "symmetric": False,
-        "array": (rows[high] - rows[column]).fillna(0),
-        "arrayminus": (rows[column] - rows[low]).fillna(0),
+        "array": (high - rows[at]).fillna(0),
+        "arrayminus": (rows[at] - low).fillna(0),
         "thickness": 1.5,
         "width": 5,
         "color": colour,
     }
 
 
-def _label_sides(values: pd.Series[float], everything: pd.Series[float]) -> list[str]:
-    """Put labels on the inner side, so that none leaves the figure."""
-    middle = (float(everything.min()) + float(everything.max())) / 2
+def _told(row: Mapping[Hashable, Any]) -> str:
+    quality = wording.share(row["quality"])
+    if pd.isna(row["quality"]):
+        quality = f"{wording.share(row['quality_low'])} to {wording.share(row['quality_high'])}"
+    return f"{row['name']}: {wording.dollars(row['usd'])}, quality {quality}<extra></extra>"
+
+
+def _dollars(largest: float) -> dict[str, Any]:
+    """Return the tick format of a money axis: whole dollars where they tell, cents and less where they do not."""
+    if largest >= 10_000:
+        return {"tickprefix": "$", "tickformat": "~s"}
+    digits = 0 if largest >= 10 else 2 if largest >= 0.1 else 4
+    return {"tickprefix": "$", "tickformat": f",.{digits}f"}
+
+
+def _sides(values: pd.Series[float]) -> list[str]:
+    """Put names on the inner side, so that none leaves the figure."""
+    middle = (float(values.min()) + float(values.max())) / 2
     return ["middle left" if value > middle else "middle right" for value in values]
 
 
 def _padded(
-    points: pd.DataFrame, column: str, *, floor: float | None = None, ceiling: float | None = None
+    points: pd.DataFrame,
+    columns: Sequence[str],
+    *,
+    room: float,
+    least: float | None = None,
+    most: float | None = None,
+    least_span: float = 0.0,
 ) -> list[float]:
-    columns = [name for name in (column, f"{column}_low", f"{column}_high") if name in points]
-    low, high = float(points[columns].min().min()), float(points[columns].max().max())
-    room = max((high - low) * 0.12, abs(high) * 0.01, 1e-9)
-    bottom, top = low - room, high + room
-    if floor is not None:
-        bottom = max(bottom, floor - room)
-    if ceiling is not None:
-        top = min(top, ceiling)
-    return [bottom, top]
+    low, high = float(points[list(columns)].min().min()), float(points[list(columns)].max().max())
+    span = max(high - low, least_span, abs(high) * 0.05, 1e-9)
+    bottom, top = low - span * room, high + span * room
+    if top - bottom < least_span:
+        bottom, top = (low + high - least_span) / 2, (low + high + least_span) / 2
+    return [max(bottom, least - span * room) if least is not None else bottom, min(top, most) if most else top]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from router_core.decision import Status
 
 NANO: Final = 1_000_000_000
 MILLION: Final = 1_000_000
+WEEKS: Final = 21  # days from which trends are shown as means of seven days
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def totals(lines: pd.DataFrame) -> Totals:
 
 
 def daily(lines: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a day: ``usd``, ``decisions``, ``quality``, ``failover_share``, ``usd_per_thousand``, ``priced``."""
+    """Return a row a day: ``usd``, ``decisions``, ``quality``, ``failover_share``, ``usd_per_thousand``, ``priced``."""
     days = lines.groupby("day", sort=True)[list(_SUMMED)].sum()
     good = lines[lines["status"] == OK].groupby("day")["decisions"].sum().reindex(days.index, fill_value=0)
     return pd.DataFrame(
@@ -79,7 +80,7 @@ def daily(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Return one row for each value of ``key``, dearest first, with its daily spend; lines are by it, day and status."""
+    """Return one row for each value of ``key``, dearest first, from lines by it, day and status."""
     groups = lines.groupby(key, sort=False)[list(_SUMMED)].sum()
     good = lines[lines["status"] == OK].groupby(key)["decisions"].sum().reindex(groups.index, fill_value=0)
     whole = float(groups["list_cost_nusd"].sum())
@@ -138,6 +139,11 @@ def daily_saving(lines: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series[float
     per_request: Mapping[str, float] = dict(zip(baseline["feature"], baseline["nusd_per_request"], strict=True))
     worth = lines["feature"].map(per_request) * lines["decisions"] - lines["list_cost_nusd"]
     return worth.groupby(lines["day"]).sum() / NANO
+
+
+def smoothed(days: Any) -> Any:
+    """Return trailing means of seven days where there are weeks of them, so that weekends do not hide the trend."""
+    return days if len(days) < WEEKS else days.rolling(7, min_periods=7).mean().iloc[6:]
 
 
 def change(now: float | None, before: float | None) -> float | None:

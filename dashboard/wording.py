@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 UNKNOWN: Final = "–"
 NANO: Final = 1_000_000_000
@@ -69,6 +70,12 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 def day(when: date) -> str:
     """Write one day: ``23 Nov 2026``."""
     return f"{when.day} {when:%b %Y}"
+
+
+def moment(epoch_ms: int, zone: ZoneInfo) -> str:
+    """Write a time in the reporting zone: ``23 Nov 2026, 14:05``."""
+    when = datetime.fromtimestamp(epoch_ms / 1000, zone)
+    return f"{day(when)}, {when:%H:%M}"
 
 
 def span(since: date, until: date) -> str:

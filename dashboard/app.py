@@ -1,0 +1,38 @@
+"""The frame around every page: name, logo, navigation, and one sentence where the ledger cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import ui
+from router_core.errors import TierwiseError
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+PAGES = {
+    "Monitor": [
+        st.Page(HERE / "app_pages/overview.py", title="Overview", icon=":material/space_dashboard:", default=True),
+        st.Page(HERE / "app_pages/tiers.py", title="Tiers and routes", icon=":material/alt_route:"),
+    ],
+    "Optimise": [
+        st.Page(HERE / "app_pages/tuning.py", title="Tuning", icon=":material/tune:"),
+        st.Page(HERE / "app_pages/prices.py", title="Prices", icon=":material/sell:"),
+    ],
+    "Govern": [
+        st.Page(HERE / "app_pages/versions.py", title="Versions", icon=":material/history:"),
+    ],
+}
+
+st.set_page_config(
+    page_title="Tierwise", page_icon=str(STATIC / "favicon.png"), layout="wide", initial_sidebar_state=232
+)
+mode = st.context.theme.type or "light"
+st.logo(str(STATIC / f"logo-{mode}.svg"), size="large", icon_image=str(STATIC / "mark.svg"))
+page = st.navigation(PAGES)
+try:
+    page.run()
+except TierwiseError as error:
+    ui.problem(error)

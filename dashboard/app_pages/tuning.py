@@ -1,0 +1,241 @@
+"""Tuning: move the boundaries, see what that would have cost and how good it would have been, and push it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import charts, data, filters, outcomes, ui, wording
+from dashboard.data import Stamp
+from dashboard.draft import Draft, difference, nudged
+from dashboard.filters import View
+from router_core.config import RoutingConfig
+from router_core.errors import ConfigError, NoSupportError, TierwiseError
+from router_core.lifecycle import versions
+from router_core.lifecycle.versions import Version
+from router_core.projection import Preview, Projection
+
+DRAFT, BASE, PUSHED = "draft", "draft_base", "pushed"
+
+
+def main() -> None:
+    stamp = data.stamp()
+    live = data.live(stamp)
+    window = data.window(stamp)
+    place = ui.header("Tuning")
+    if window.last_day is None:
+        ui.no_traffic()
+        return
+    _begin(live)
+    names = data.names(stamp, "feature")
+    with place.controls:
+        scope = filters.choose_feature(names)
+        view = filters.last(window.last_day, filters.choose_days())
+        ui.share_link()
+    try:
+        preview = data.preview(stamp, view.since, view.until)
+    except NoSupportError as error:
+        ui.problem(error)
+        return
+    with place.caption:
+        ui.about(
+            wording.span(view.since, view.until),
+            wording.plural(preview.cube.decisions, "request"),
+            f"{wording.count(preview.cube.labelled)} judged",
+            f"configuration v{live.version}",
+            demo=window.is_demo,
+        )
+    tune(stamp, preview, live, view, scope)
+
+
+def _begin(live: Version) -> None:
+    """Take up the draft of this session, or that of the link; one that fits no more is put aside with a sentence."""
+    state = st.session_state
+    if DRAFT not in state:
+        try:
+            state[DRAFT] = Draft.from_query(st.query_params.get(DRAFT, ""), live.config)
+        except ConfigError as error:
+            state[DRAFT] = Draft()
+            st.query_params.pop(DRAFT, None)
+            st.warning(ui.refusal(error), icon=":material/link_off:")
+    if not state[DRAFT].fits(live.config):
+        state[DRAFT] = Draft()
+    if not state[DRAFT].boundaries:
+        state[BASE] = live.version
+    state.setdefault(BASE, live.version)
+
+
+@st.fragment
+def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) -> None:
+    """Sliders and everything that follows them: redrawn together, and nothing else."""
+    if st.session_state.pop(PUSHED, False):
+        st.rerun()
+    ui.said()
+    draft: Draft = st.session_state[DRAFT]
+    target = draft.config(live.config)
+    projection = preview.at(target)
+    figures = st.container()
+    left, right = st.columns([3, 2])
+    with left, ui.card("Requests by difficulty", f"score 0 is easy, 100 is hard; {_of(scope)}", key="traffic"):
+        frame = data.traffic(stamp, view.since, view.until, scope)
+        ui.figure(
+            charts.traffic_by_score(
+                frame, live.config.tier_names, live.config.boundaries(scope or None), target.boundaries(scope or None)
+            ),
+            key="traffic_figure",
+            alt="Share of requests at each score from 0 to 100, coloured by the tier the draft gives them",
+        )
+        _sliders(scope, draft, live)
+    with figures:
+        outcomes.figures(projection)
+    with right, ui.card("Cost and quality", f"{wording.plural(view.days, 'day')}, all features", key="picture"):
+        _picture(projection)
+    left, right = st.columns([3, 2])
+    with left, ui.card(*_effect_title(projection), key="effect"):
+        _effect(projection, live.config.tier_names)
+    with right, ui.card("Beside its controls", "what no cleverness at all would do", key="controls"):
+        outcomes.controls_table(outcomes.controls(projection), key="controls_table")
+        st.caption("Shuffled keeps the draft's tier shares but gives them out at random: a router must beat it.")
+    outcomes.notes(projection)
+    _review(projection, live, target, draft)
+
+
+def _of(scope: str) -> str:
+    return f"{scope} only" if scope else "all features"
+
+
+def _sliders(scope: str, draft: Draft, live: Version) -> None:
+    config = live.config
+    feature = config.features.get(scope)
+    if feature is not None and feature.pin:
+        st.caption(f":material/lock: {scope} is pinned to {feature.pin}, so boundaries do not move it.")
+        return
+    values, now = draft.of(scope, config), config.boundaries(scope or None)
+    with st.grid(len(values) - 1, min_column_width=150, gap="small") if len(values) > 1 else st.container():
+        for index, tier in enumerate(config.tiers[1:], start=1):
+            key = f"starts:{scope}:{tier.name}"
+            st.session_state[key] = values[index]
+            live_mark = f" (live: {now[index]})" if now[index] != values[index] else ""
+            st.slider(
+                f"{tier.name} starts at{live_mark}",
+                0,
+                100,
+                key=key,
+                on_change=_moved,
+                args=(scope, index, key, config),
+                help=f"Requests scored at least this go to {tier.name} or a stronger tier.",
+            )
+
+
+def _moved(scope: str, index: int, key: str, live: RoutingConfig) -> None:
+    draft: Draft = st.session_state[DRAFT]
+    values = nudged(draft.of(scope, live), index, st.session_state[key])
+    _keep(draft.with_scope(scope, values, live), live)
+
+
+def _keep(draft: Draft, live: RoutingConfig) -> None:
+    st.session_state[DRAFT] = draft
+    text = draft.to_query(live)
+    if text:
+        st.query_params[DRAFT] = text
+    else:
+        st.query_params.pop(DRAFT, None)
+
+
+def _picture(projection: Projection) -> None:
+    points = outcomes.points(projection)
+    if points["quality"].isna().all():
+        st.caption("No answer in these days was judged, so quality is unknown. Label some to see it: `tierwise label`.")
+        return
+    ui.figure(
+        charts.cost_and_quality(points),
+        key="cost_quality",
+        alt="Cost and quality of today's configuration, of the draft with its interval, and of three controls",
+    )
+
+
+def _effect_title(projection: Projection) -> tuple[str, str]:
+    if projection.support.moved_share:
+        return "Effect by feature", "change in cost, US dollars, with 95% intervals"
+    return "Tiers by feature", "share of requests"
+
+
+def _effect(projection: Projection, tiers: Sequence[str]) -> None:
+    frame = outcomes.by_feature(projection)
+    if frame.empty:
+        ui.figure(
+            charts.tier_mix(outcomes.mix(projection), tiers),
+            key="mix_figure",
+            alt="Share of each tier in the requests of each feature",
+        )
+        st.caption("Nothing moves yet: drag a slider, or focus it and use the arrow keys.")
+        return
+    ui.figure(charts.effect_by(frame), key="effect_figure", alt="Change in cost by feature, with 95% intervals")
+
+
+def _review(projection: Projection, live: Version, target: RoutingConfig, draft: Draft) -> None:
+    text = difference(live.config, target)
+    with ui.card("Review and push", f"becomes version {live.version + 1}", key="review"):
+        if not text:
+            st.caption(f"The draft equals version {live.version}, which is live. There is nothing to push.")
+            return
+        left, right = st.columns([3, 2])
+        left.code(text, language="diff")
+        with right:
+            base = st.session_state[BASE]
+            if base != live.version:
+                st.warning(
+                    f"Version {live.version} was pushed by {live.author} since this draft was begun from version "
+                    f"{base}. Look at the difference again before you push.",
+                    icon=":material/group:",
+                )
+                st.button("Go on from it", on_click=_rebase, args=(live.version,), key="rebase")
+            st.text_input(
+                "Note",
+                key="push_note",
+                max_chars=200,
+                placeholder="Why this change?",
+                help="Kept with the version, for whoever reads the history.",
+            )
+            with st.container(horizontal=True):
+                st.button(
+                    f"Push version {live.version + 1}",
+                    type="primary",
+                    key="push",
+                    icon=":material/rocket_launch:",
+                    on_click=_push,
+                    args=(projection, target),
+                )
+                st.button("Reset", on_click=_keep, args=(Draft(), live.config), key="reset")
+
+
+def _rebase(version: int) -> None:
+    st.session_state[BASE] = version
+
+
+def _push(projection: Projection, target: RoutingConfig) -> None:
+    note = st.session_state.get("push_note", "").strip()
+    if not note:
+        ui.say("Write a note first: it tells others why this was changed.", done=False)
+        return
+    try:
+        version = versions.push(
+            data.ledger(),
+            target,
+            author=data.author(),
+            note=note,
+            expected=st.session_state[BASE],
+            projection=projection.as_json(),
+        )
+    except TierwiseError as error:
+        ui.say(ui.refusal(error), done=False)
+    else:
+        _keep(Draft(), version.config)
+        st.session_state[BASE] = version.version
+        st.session_state["push_note"] = ""
+        ui.say(f"Version {version.version} is live: running gateways use it within a second.")
+    st.session_state[PUSHED] = True
+
+
+main()

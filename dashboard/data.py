@@ -1,0 +1,252 @@
+"""Everything pages read, cached here and nowhere else: bounded, and keyed by what would change the answer."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from router_core.ledger.rollup import refresh
+
+from dashboard import filters
+from dashboard.filters import View
+from router_core.cli import DEFAULT_DB
+from router_core.config import RoutingConfig, build_config
+from router_core.decision import Reason
+from router_core.errors import LedgerError, TierwiseError
+from router_core.ledger import queries
+from router_core.ledger.config_versions import live_version
+from router_core.ledger.price_rows import price_revision, read_prices
+from router_core.ledger.store import Ledger, open_ledger
+from router_core.lifecycle import versions
+from router_core.lifecycle.versions import Version
+from router_core.prices import Price, PriceBook
+from router_core.projection import Cube, Preview
+from router_core.projection.pricing import nusd_per_token, successors
+
+FRESH_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the cached answers depend on: which ledger, its cells, the live configuration and the prices."""
+
+    url: str
+    file: str
+    watermark: int
+    version: int
+    prices: int
+
+
+def database() -> str:
+    """Return the path or URL of the ledger to show."""
+    return os.environ.get("TIERWISE_DB", DEFAULT_DB)
+
+
+def ledger() -> Ledger:
+    """Return the open ledger; raises ``LedgerError`` where there is none, or where its file has gone."""
+    url = database()
+    return _open(url, _file_identity(url))
+
+
+def stamp() -> Stamp:
+    """Return what today's answers depend on, having summed what is new in the ledger; cheap."""
+    url = database()
+    file = _file_identity(url)
+    opened = _open(url, file)
+    _sum_new_rows(url, file)
+    return Stamp(url, file, queries.watermark(opened), live_version(opened), price_revision(opened))
+
+
+def author() -> str:
+    """Return who is at the dashboard: the signed-in person, or the user of this machine."""
+    try:
+        signed_in = st.user.get("email")
+    except Exception:  # noqa: BLE001 - outside a session there is nobody signed in, whatever Streamlit raises
+        signed_in = None
+    if isinstance(signed_in, str) and signed_in:
+        return signed_in
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "dashboard"
+
+
+def warm() -> None:
+    """Open the ledger before the first page asks, where there is one."""
+    try:
+        now = stamp()
+        last = window(now).last_day
+        if last is not None:
+            view = filters.last(last, filters.USUAL)
+            preview(now, view.since, view.until)
+    except TierwiseError:
+        return
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def window(stamp: Stamp) -> queries.Window:
+    """Return which days the ledger holds."""
+    return queries.window(ledger())
+
+
+def zone(stamp: Stamp) -> ZoneInfo:
+    """Return the reporting zone, in which days and times are told."""
+    return ZoneInfo(window(stamp).timezone)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def names(stamp: Stamp, kind: str) -> list[str]:
+    """Return the names of one kind that the ledger knows, sorted, without the empty one."""
+    return sorted(name for name in ledger().dimension_names(kind).values() if name)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def spend(stamp: Stamp, view: View, by: tuple[str, ...]) -> pd.DataFrame:
+    """Return the sums of spend cells within a view, a column a key and a column a sum."""
+    lines = queries.spend(ledger(), by, view.since, view.until, view.where)
+    return frame_of(lines, by)
+
+
+def frame_of(lines: Sequence[queries.SpendLine], by: Sequence[str]) -> pd.DataFrame:
+    """Turn lines into a frame; an empty one still has its columns."""
+    sums = [field.name for field in fields(queries.SpendLine) if field.name != "keys"]
+    columns: dict[str, list[object]] = {key: [line.keys[place] for line in lines] for place, key in enumerate(by)}
+    columns |= {name: [getattr(line, name) for line in lines] for name in sums}
+    return pd.DataFrame(columns)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def latency(stamp: Stamp, view: View, by: tuple[str, ...]) -> pd.DataFrame:
+    """Return latencies within a view's days; team and feature are not kept with them."""
+    lines = queries.latency(ledger(), by, view.since, view.until)
+    columns: dict[str, list[object]] = {key: [line.keys[place] for line in lines] for place, key in enumerate(by)}
+    for name in ("attempts", "p50_ms", "p95_ms", "p99_ms"):
+        columns[name] = [getattr(line, name) for line in lines]
+    return pd.DataFrame(columns)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def prices(stamp: Stamp) -> PriceBook:
+    """Return all dated prices."""
+    return PriceBook(read_prices(ledger()))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Preparing the preview")
+def preview(stamp: Stamp, since: date, until: date) -> Preview:
+    """Return a prepared preview of all traffic within these days; raises ``NoSupportError`` where there is none."""
+    book = prices(stamp)
+    cube = Cube.from_evidence(_evidence(stamp, since, until), live(stamp).config, book)
+    return Preview(cube, live(stamp).config, book)
+
+
+def price_effect(stamp: Stamp, since: date, until: date, added: Sequence[Price]) -> pd.DataFrame:
+    """Return what further prices would have changed, had they held on these days: ``model``, ``usd``, ``change``.
+
+    Exact: token sums times the difference of the rates. Calls without a price so far count from nothing.
+    """
+    calls, book = preview(stamp, since, until).cube.calls, prices(stamp)
+    change = calls.repriced(successors(calls.rows, book, book.with_prices(added))).astype(float)
+    unpriced = np.array([row is None for row in calls.rows])[calls.price]
+    for price in added:
+        if price.model in calls.models:
+            entries = unpriced & (calls.model == calls.models.index(price.model))
+            change[entries] = np.rint(calls.tokens[entries] @ np.nan_to_num(np.array(nusd_per_token(price))))
+    frame = pd.DataFrame(
+        {"model": np.array(calls.models, dtype=object)[calls.model], "usd": calls.cost, "change": change}
+    )
+    return frame.groupby("model", as_index=False).sum()
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def baseline(stamp: Stamp, since: date, until: date, tier: str) -> pd.DataFrame:
+    """Return what a request of each feature would have cost with everything on one tier: ``nusd_per_request``.
+
+    ``low`` and ``high`` are the ends of its 95 % interval; all are NaN where the cost there is unknown.
+    """
+    prepared = preview(stamp, since, until)
+    target = _everything_on(tier, live(stamp).config, prepared.cube.features)
+    rows = []
+    for part in prepared.at(target).by_feature:
+        cost = part.cost
+        ends = (cost.projected, _plus(cost.logged, cost.low), _plus(cost.logged, cost.high))
+        rows.append(
+            (part.feature, *(np.nan if end is None or not part.decisions else end / part.decisions for end in ends))
+        )
+    return pd.DataFrame(rows, columns=["feature", "nusd_per_request", "low", "high"])
+
+
+def _everything_on(tier: str, config: RoutingConfig, features: Sequence[str]) -> RoutingConfig:
+    plain = config.model_dump(mode="json")
+    for feature in features:
+        plain["features"].setdefault(feature, {})["pin"] = tier
+    plain["exploration"]["rate"] = 0.0
+    return build_config(plain)
+
+
+def _plus(base: int, change: int | None) -> int | None:
+    return None if change is None else base + change
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def traffic(stamp: Stamp, since: date, until: date, feature: str) -> pd.DataFrame:
+    """Return requests by ``score``, 0..100: ``movable`` by a boundary, and ``fixed`` by a pin, a rule or otherwise."""
+    cells = _evidence(stamp, since, until)
+    keep = (cells.score >= 0) & (cells.score <= 100)
+    if feature:
+        chosen = cells.features.index(feature) if feature in cells.features else -1
+        keep &= cells.feature == chosen
+    moves = np.isin(cells.reason, (Reason.POLICY, Reason.EXPLORE))
+    columns = {
+        name: np.bincount(cells.score[part], weights=cells.decisions[part], minlength=101).astype(int)
+        for name, part in (("movable", keep & moves), ("fixed", keep & ~moves))
+    }
+    return pd.DataFrame({"score": np.arange(101), **columns})
+
+
+@st.cache_data(max_entries=12, show_spinner=False)
+def history(stamp: Stamp) -> list[Version]:
+    """Return every version, newest first."""
+    return sorted(versions.history(ledger()), key=lambda version: -version.version)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _evidence(stamp: Stamp, since: date, until: date) -> queries.Evidence:
+    return queries.evidence(ledger(), since, until)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def live(stamp: Stamp) -> Version:
+    """Return the live configuration with its number."""
+    return versions.live(ledger())
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, on_release=lambda ledger: ledger.close())
+def _open(url: str, file: str) -> Ledger:
+    return open_ledger(url, create=False)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, max_entries=2, refresh_mode="background", show_spinner="Summing new requests")
+def _sum_new_rows(url: str, file: str) -> None:
+    refresh(_open(url, file))
+
+
+def _file_identity(url: str) -> str:
+    """Tell one SQLite file from another at the same path; raises ``LedgerError`` where it has gone."""
+    if "://" in url and not url.startswith("sqlite:"):
+        return ""
+    path = Path(url.removeprefix("sqlite:///"))
+    try:
+        found = path.stat()
+    except OSError:
+        raise LedgerError(
+            f"there is no ledger at {str(path)!r}; fill one with 'tierwise demo --db {path}', or restore the file"
+        ) from None
+    return f"{found.st_dev}:{found.st_ino}"

@@ -1,0 +1,216 @@
+"""How a projection is shown: its figures beside today's, its controls, and its effect by feature."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import ui, wording
+from router_core.projection import Projection
+from router_core.projection.result import Estimate
+
+NANO: Final = wording.NANO
+SUPPORT: Final = {
+    "plain": ("Good", "green"),
+    "amber": ("Thin", "orange"),
+    "red": ("Too thin", "red"),
+}
+SHORT: Final = {"all_cheapest": "all cheapest", "all_strongest": "all strongest", "shuffled": "shuffled"}
+CONTROLS: Final = {
+    "all_cheapest": "All on the cheapest tier",
+    "all_strongest": "All on the strongest tier",
+    "shuffled": "Same shares, shuffled",
+}
+
+
+def figures(projection: Projection) -> None:
+    """The row of figures: cost, saving, quality, what moves, and how well the log supports it."""
+    cost, saving, quality, support = projection.cost, projection.saving, projection.quality, projection.support
+    unchanged = support.moved_share == 0 and cost.change == 0
+    with st.grid(5, min_column_width=165, gap=14):
+        ui.metric(
+            f"Cost, {wording.plural(projection.days, 'day')}",
+            _or_range(cost.projected, cost.low, cost.high, cost.logged, wording.usd),
+            None if unchanged else _signed(cost.change, wording.usd),
+            against=f"of {wording.usd(cost.logged)}",
+            good="down",
+            help="What the same requests would have cost under the draft, at list prices.",
+        )
+        ui.metric(
+            "Saving",
+            wording.share(0.0) if unchanged else wording.share(saving.value, signed=False),
+            None if unchanged else _range(saving.low, saving.high, lambda value: wording.share(value)),
+            good="neither",
+            arrow=False,
+            help="Share of today's cost saved, after all overheads; negative where the draft costs more. "
+            "The interval covers 95 of 100 such previews.",
+        )
+        ui.metric(
+            "Quality",
+            _or_range(quality.projected, quality.low, quality.high, quality.logged, wording.share),
+            None if unchanged else _signed(quality.change, wording.points),
+            against=_range(quality.low, quality.high, wording.points) or "",
+            good="up",
+            help="Mean quality of answers, 0 to 100%, where they were judged; the interval is of the change.",
+        )
+        ui.metric(
+            "Requests moved",
+            wording.share(support.moved_share),
+            None if unchanged else wording.count(support.moved_share * projection.decisions),
+            against=f"of {wording.count(projection.decisions)}",
+            good="neither",
+            arrow=False,
+            help="Requests the draft gives to another tier than they had.",
+        )
+        word, colour = SUPPORT[support.colour]
+        ui.metric(
+            "Evidence",
+            "–" if unchanged else f":{colour}[{word}]",
+            None if unchanged else wording.share(support.unsupported_share),
+            against="without precedent",
+            good="neither",
+            arrow=False,
+            help="Share of all requests that would move to a tier where fewer than ten requests of like difficulty "
+            "have been judged. Up to 2% is good, above 10% is too thin for a single figure.",
+        )
+
+
+def controls(projection: Projection) -> pd.DataFrame:
+    """Return the draft, today and the controls side by side, ready to show."""
+    rows = [_row("Today", projection, logged=True), _row("Draft", projection)]
+    rows += [_row(CONTROLS.get(name, name), estimate) for name, estimate in projection.controls.items()]
+    return pd.DataFrame(rows)
+
+
+def points(projection: Projection, *, draft: bool = True) -> pd.DataFrame:
+    """Return where today, the draft and the controls stand, as ``charts.cost_and_quality`` reads it."""
+    cost, quality = projection.cost, projection.quality
+    rows: list[dict[str, Any]] = []
+    for name, estimate in projection.controls.items():
+        rows.append(_point(SHORT.get(name, name), "control", estimate))
+    rows.append({"name": "today", "role": "live", "usd": cost.logged / NANO, "quality": quality.logged})
+    if draft and projection.support.moved_share > 0:
+        rows.append(
+            _point("draft", "draft", projection)
+            | _ends("usd", cost.logged, cost.low, cost.high, NANO)
+            | _quality_ends(projection)
+        )
+    return pd.DataFrame(rows)
+
+
+def by_feature(projection: Projection) -> pd.DataFrame:
+    """Return the change in cost of each feature that changes, as ``charts.effect_by`` reads it, with quality."""
+    rows = [
+        {
+            "name": part.feature or "no feature",
+            "usd": part.cost.change / NANO,
+            "low": _first(part.cost.low, part.cost.change) / NANO,
+            "high": _first(part.cost.high, part.cost.change) / NANO,
+            "requests": part.decisions,
+            "moved": part.moved,
+            "quality": part.quality.change,
+            "quality_low": part.quality.low,
+            "quality_high": part.quality.high,
+        }
+        for part in projection.by_feature
+        if part.moved and part.cost.change is not None
+    ]
+    columns = ["name", "usd", "low", "high", "requests", "moved", "quality", "quality_low", "quality_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def mix(projection: Projection) -> pd.DataFrame:
+    """Return the share of each tier in each feature under the draft, as ``charts.tier_mix`` reads it."""
+    return pd.DataFrame(
+        [
+            {"name": part.feature or "no feature", "requests": part.decisions, **part.tier_shares}
+            for part in projection.by_feature
+        ]
+    )
+
+
+def controls_table(frame: pd.DataFrame, *, key: str) -> None:
+    """Show ``controls`` as a table."""
+    text = st.column_config.TextColumn
+    st.dataframe(
+        frame,
+        key=key,
+        hide_index=True,
+        row_height=34,
+        height="content",
+        column_config={
+            "policy": text("Policy", pinned=True, width=150),
+            "cost": text("Cost", alignment="right"),
+            "saving": text("Saving", alignment="right"),
+            "quality": text("Quality", alignment="right", help="A range where too few like it were judged."),
+        },
+        alt="Cost and quality of the draft beside today and three controls",
+    )
+
+
+def notes(projection: Projection) -> None:
+    """Say what the log could not answer."""
+    for sentence in projection.notes:
+        text = sentence[:1].upper() + sentence[1:]
+        st.caption(f":material/info: {text if text.endswith('.') else text + '.'}")
+
+
+def _row(name: str, estimate: Estimate, *, logged: bool = False) -> dict[str, str]:
+    cost, quality = estimate.cost, estimate.quality
+    if logged:
+        return {
+            "policy": name,
+            "cost": wording.usd(cost.logged),
+            "saving": wording.UNKNOWN,
+            "quality": wording.share(quality.logged),
+        }
+    return {
+        "policy": name,
+        "cost": wording.usd(cost.projected),
+        "saving": wording.share(estimate.saving.value),
+        "quality": _or_range(
+            quality.projected, quality.low, quality.high, quality.logged, lambda share: wording.share(share, digits=1)
+        ),
+    }
+
+
+def _point(name: str, role: str, estimate: Estimate) -> dict[str, Any]:
+    cost = estimate.cost.projected
+    return {
+        "name": name,
+        "role": role,
+        "usd": None if cost is None else cost / NANO,
+        "quality": estimate.quality.projected,
+        **(_quality_ends(estimate) if estimate.quality.projected is None else {}),
+    }
+
+
+def _quality_ends(estimate: Estimate) -> dict[str, Any]:
+    return _ends("quality", estimate.quality.logged, estimate.quality.low, estimate.quality.high, 1)
+
+
+def _ends(name: str, base: float | None, low: float | None, high: float | None, unit: float) -> dict[str, Any]:
+    if base is None or low is None or high is None:
+        return {}
+    return {f"{name}_low": (base + low) / unit, f"{name}_high": (base + high) / unit}
+
+
+def _signed(value: Any, write: Any) -> str | None:
+    return None if value is None else str(write(value, signed=True))
+
+
+def _range(low: Any, high: Any, write: Any) -> str | None:
+    return None if low is None or high is None else f"{write(low)} to {write(high)}"
+
+
+def _or_range(value: Any, low: Any, high: Any, base: Any, write: Any) -> str:
+    """Write the figure; where only its range is known, the range."""
+    if value is not None or low is None or high is None or base is None:
+        return str(write(value))
+    return f"{write(base + low)} to {write(base + high)}"
+
+
+def _first(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value

@@ -1,0 +1,202 @@
+"""Tables: how each column of a frame is shown, and a download of exactly the rows on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import wording
+from dashboard.filters import View
+
+ROW: Final = 35
+SHARES: Final = ("share", "quality", "failover_share", "priced")  # kept as shares of one, shown as per cent
+BAR: Final[dict[str, Any]] = {"format": "%.1f%%", "min_value": 0, "max_value": 100}
+
+
+def breakdown(frame: pd.DataFrame, key: str, title: str, view: View) -> None:
+    """Show spend by one thing, with shares as bars and each one's days."""
+    column = st.column_config
+    # A model is named where it answered, so what counts there is how often it stepped in for another.
+    failovers = "Stepped in" if key == "model" else "Fall-backs"
+    show(
+        frame.assign(**{key: frame[key].replace("", f"(no {key})")}),
+        key=f"by_{key}",
+        columns={
+            key: column.TextColumn(title, pinned=True, width=150),
+            "usd": column.NumberColumn("Spend", format="dollar"),
+            "share": column.ProgressColumn("Share of spend", **BAR, color="primary"),
+            "daily": column.AreaChartColumn("Daily spend", color="gray", width="small"),
+            "decisions": column.NumberColumn("Requests", format="localized"),
+            "usd_per_thousand": column.NumberColumn(
+                "Per 1k successes", format="$%.2f", help="All cost divided by thousands of requests that succeeded."
+            ),
+            "quality": column.ProgressColumn("Quality", **BAR, color="green", help="Mean of judged answers."),
+            "labelled": column.NumberColumn("Judged", format="localized", help="Answers the quality rests on."),
+            "failover_share": column.NumberColumn(failovers, format="%.1f%%"),
+            "priced": column.NumberColumn("Calls priced", format="%.1f%%"),
+        },
+        file=f"tierwise-{key}-{view.since}-{view.until}.csv",
+        alt=f"Spend, requests, quality and fall-backs by {key}",
+    )
+
+
+def show(frame: pd.DataFrame, *, key: str, columns: dict[str, Any], file: str, alt: str) -> None:
+    """Show a frame and offer it as CSV, row for row."""
+    shares = [name for name in SHARES if name in columns]
+    st.dataframe(
+        frame[list(columns)].assign(**{name: frame[name] * 100 for name in shares}),
+        key=key,
+        hide_index=True,
+        row_height=ROW,
+        height="content" if len(frame) <= 15 else 16 * ROW,
+        column_config=columns,
+        placeholder=wording.UNKNOWN,
+        alt=alt,
+    )
+    plain = frame[[name for name in columns if not frame[name].map(lambda value: isinstance(value, list)).any()]]
+    st.download_button(
+        f"Download {wording.plural(len(frame), 'row')} as CSV",
+        lambda: plain.to_csv(index=False),
+        file_name=file,
+        mime="text/csv",
+        key=f"{key}_csv",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+
+
+def price_editor(frame: pd.DataFrame, *, days: int | None, key: str) -> pd.DataFrame:
+    """Show the models in use with rates to edit, and return the frame as edited; nothing in it is checked."""
+    column = st.column_config
+    rate: dict[str, Any] = {"format": "$%.6g", "min_value": 0.0, "max_value": 1_000_000.0}
+    shown = frame.assign(status=frame["layer"].map(lambda layer: [layer or "no price"]))
+    order = ["status", "model", "provider", "input", "output", "cache_read", "cache_write", "since"]
+    order += ["usd", "attempts"] if days else []
+    return st.data_editor(
+        shown,
+        key=key,
+        hide_index=True,
+        row_height=ROW,
+        height="content" if len(frame) <= 15 else 16 * ROW,
+        column_order=order,
+        disabled=[name for name in shown.columns if name not in ("input", "output", "cache_read", "cache_write")],
+        placeholder=wording.UNKNOWN,
+        column_config={
+            "status": column.MultiselectColumn(
+                "Price",
+                options=["no price", "catalogue", "contract", "manual"],
+                color=["#d6405a33", "#64748b2b", "#4338ca2b", "#f59e0b33"],
+                width=100,
+            ),
+            "model": column.TextColumn("Model", width=170),
+            "provider": column.TextColumn("Provider"),
+            "input": column.NumberColumn("Input", **rate, help="US dollars per million input tokens."),
+            "output": column.NumberColumn("Output", **rate, help="US dollars per million output tokens."),
+            "cache_read": column.NumberColumn("Cache read", **rate, help="Input tokens read from a cache."),
+            "cache_write": column.NumberColumn("Cache write", **rate, help="Input tokens written to a cache."),
+            "since": column.DateColumn("Since", format="D MMM YYYY"),
+            "usd": column.NumberColumn(f"Spend, {days} days", format="dollar"),
+            "attempts": column.NumberColumn("Calls", format="localized"),
+        },
+        alt="Models in use with their rates in US dollars per million tokens; rates can be edited",
+    )
+
+
+def price_effect(frame: pd.DataFrame) -> None:
+    """Show what each model would have cost."""
+    column = st.column_config
+    st.dataframe(
+        frame.assign(then=frame["usd"] + frame["change"]),
+        key="price_effect",
+        hide_index=True,
+        row_height=ROW,
+        height="content",
+        column_order=["model", "usd", "then", "change"],
+        column_config={
+            "model": column.TextColumn("Model", pinned=True),
+            "usd": column.NumberColumn("As charged", format="dollar"),
+            "then": column.NumberColumn("With these prices", format="dollar"),
+            "change": column.NumberColumn("Change", format="dollar"),
+        },
+        alt="Cost of each model as charged and with the edited prices",
+    )
+
+
+def price_rows(frame: pd.DataFrame) -> None:
+    """Show every dated price of one model."""
+    column = st.column_config
+    rate: dict[str, Any] = {"format": "$%.6g"}
+    show(
+        frame,
+        key="price_rows",
+        columns={
+            "from": column.DateColumn("Valid from", format="D MMM YYYY", pinned=True, help="Empty: since it is known."),
+            "layer": column.TextColumn("Layer"),
+            "processing": column.TextColumn("For"),
+            "input": column.NumberColumn("Input", **rate),
+            "output": column.NumberColumn("Output", **rate),
+            "cache_read": column.NumberColumn("Cache read", **rate),
+            "cache_write": column.NumberColumn("Cache write", **rate),
+            "source": column.TextColumn("Source"),
+            "note": column.TextColumn("Note", width="large"),
+        },
+        file="tierwise-prices.csv",
+        alt="Dated prices of one model, newest first",
+    )
+
+
+def tiers(frame: pd.DataFrame, latency: pd.DataFrame, order: Sequence[str], view: View) -> None:
+    """Show what each tier costs, how good it is and how fast, in the order of the ladder."""
+    column = st.column_config
+    place = {tier: index for index, tier in enumerate(order)}
+    joined = frame.merge(latency.drop(columns="attempts"), on="tier", how="left")
+    joined = joined.sort_values("tier", key=lambda names: names.map(place).fillna(len(place)))
+    milliseconds = {name: f"{name}_ms" for name in ("p50", "p95", "p99")}
+    show(
+        joined.assign(tier=joined["tier"].replace("", "(no tier)")),
+        key="tiers_table",
+        columns={
+            "tier": column.TextColumn("Tier", pinned=True),
+            "decisions": column.NumberColumn("Requests", format="localized"),
+            "usd": column.NumberColumn("Spend", format="dollar"),
+            "share": column.ProgressColumn(
+                "Share of spend", format="percent", min_value=0, max_value=1, color="primary"
+            ),
+            "usd_per_thousand": column.NumberColumn("Per 1k successes", format="$%.2f"),
+            "quality": column.ProgressColumn("Quality", format="percent", min_value=0, max_value=1, color="green"),
+            "labelled": column.NumberColumn("Judged", format="localized"),
+            "failover_share": column.NumberColumn("Fall-backs", format="%.1f%%"),
+            **{
+                field: column.NumberColumn(f"{name} latency", format="%d ms", help="All teams and features.")
+                for name, field in milliseconds.items()
+            },
+        },
+        file=f"tierwise-tiers-{view.since}-{view.until}.csv",
+        alt="Requests, spend, quality, fall-backs and latency of each tier",
+    )
+
+
+def history(frame: pd.DataFrame) -> None:
+    """Show every version, newest first."""
+    column = st.column_config
+    st.dataframe(
+        frame,
+        key="history",
+        hide_index=True,
+        row_height=ROW,
+        height="content" if len(frame) <= 8 else 9 * ROW,
+        placeholder=wording.UNKNOWN,
+        column_config={
+            "version": column.NumberColumn("Version", format="v%d", pinned=True, width=80, alignment="left"),
+            "when": column.TextColumn("Pushed"),
+            "author": column.TextColumn("By"),
+            "note": column.TextColumn("Note", width="large"),
+            "changes": column.TextColumn("Changes", width="large"),
+            "foretold": column.NumberColumn("Foretold saving", format="percent", width="small"),
+        },
+        alt="Versions of the configuration, newest first",
+    )

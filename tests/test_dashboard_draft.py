@@ -1,0 +1,81 @@
+"""A draft keeps boundaries apart from the live configuration, never lets them cross, and fits into a link."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.draft import EVERYWHERE, Draft, difference, nudged
+from router_core.config import RoutingConfig, default_config
+from router_core.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def live() -> RoutingConfig:
+    return default_config()
+
+
+def test_an_untouched_draft_is_the_live_configuration(live: RoutingConfig) -> None:
+    assert Draft().config(live) == live
+    assert Draft().to_query(live) == ""
+    assert difference(live, Draft().config(live)) == ""
+
+
+def test_moving_a_boundary_back_leaves_nothing_to_push(live: RoutingConfig) -> None:
+    moved = Draft().with_scope(EVERYWHERE, (0, 50, 75, 92), live)
+    assert moved.config(live).boundaries() == (0, 50, 75, 92)
+    assert moved.with_scope(EVERYWHERE, live.boundaries(), live) == Draft()
+
+
+def test_a_feature_can_be_moved_alone(live: RoutingConfig) -> None:
+    draft = Draft().with_scope("support_chat", (0, 60, 80, 95), live)
+    config = draft.config(live)
+    assert config.boundaries("support_chat") == (0, 60, 80, 95)
+    assert config.boundaries() == live.boundaries()
+    assert draft.of("support_chat", live) == (0, 60, 80, 95)
+    assert draft.of("code_assistant", live) == live.boundaries()
+
+
+def test_the_difference_names_what_changes(live: RoutingConfig) -> None:
+    text = difference(live, Draft().with_scope(EVERYWHERE, (0, 50, 75, 92), live).config(live))
+    assert "-  score_min: 45" in text.splitlines()
+    assert "+  score_min: 50" in text.splitlines()
+
+
+boundaries = st.lists(st.integers(0, 100), min_size=3, max_size=3).map(lambda values: (0, *sorted(values)))
+
+
+@given(everywhere=boundaries, chat=boundaries)
+def test_a_link_carries_the_draft_and_back(everywhere: tuple[int, ...], chat: tuple[int, ...]) -> None:
+    live = default_config()
+    draft = Draft().with_scope(EVERYWHERE, everywhere, live).with_scope("support_chat", chat, live)
+    assert Draft.from_query(draft.to_query(live), live).config(live) == draft.config(live)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    ["nonsense", ",MEDIUM:x", ",MEDIUM:101", ",SIMPLE:10", ",MEDIUM:-1", "chat,LARGE:5", ",MEDIUM:90,COMPLEX:10"],
+)
+def test_a_link_with_nonsense_is_refused_in_a_sentence(nonsense: str, live: RoutingConfig) -> None:
+    if nonsense == "nonsense":  # a scope without boundaries changes nothing
+        assert Draft.from_query(nonsense, live) == Draft()
+        return
+    with pytest.raises(ConfigError, match=r"the link asks for|cross"):
+        Draft.from_query(nonsense, live)
+
+
+@given(values=boundaries, index=st.integers(1, 3), value=st.integers(-50, 150))
+def test_a_moved_boundary_pushes_its_neighbours_along_and_never_crosses(
+    values: tuple[int, ...], index: int, value: int
+) -> None:
+    moved = nudged(values, index, value)
+    assert moved[index] == max(0, min(100, value))
+    assert list(moved) == sorted(moved)
+    assert moved[0] == 0
+    default_config().with_boundaries(moved)
+
+
+def test_a_draft_that_no_longer_fits_says_so(live: RoutingConfig) -> None:
+    fewer = live.model_copy(update={"tiers": live.tiers[:2]})
+    assert not Draft({EVERYWHERE: (0, 50, 75, 92)}).fits(fewer)

@@ -1,0 +1,195 @@
+"""Figures and their sums: one colour a meaning, no more points than can be read, unknown left out rather than zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from dashboard import charts, summary
+from router_core.config import default_config
+
+TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
+DAYS = [date(2026, 11, 1) + timedelta(days=number) for number in range(30)]
+
+
+def spend_frame() -> pd.DataFrame:
+    rows = [{"day": day, "tier": tier, "usd": 1.5 + place} for day in DAYS for place, tier in enumerate(TIERS)]
+    return pd.DataFrame(rows)
+
+
+def points() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"name": "today", "role": "live", "usd": 10.0, "quality": 0.9},
+            {"name": "draft", "role": "draft", "usd": 8.0, "quality": 0.89, "quality_low": 0.87, "quality_high": 0.9},
+            {"name": "all cheapest", "role": "control", "usd": 2.0, "quality_low": 0.5, "quality_high": 0.8},
+        ]
+    )
+
+
+def every_figure() -> Iterator[tuple[str, go.Figure]]:
+    scores = pd.DataFrame({"score": range(101), "movable": 10, "fixed": 1})
+    yield "spend", charts.spend_by_tier(spend_frame(), TIERS)
+    yield "picture", charts.cost_and_quality(points(), pd.DataFrame({"usd": [1.0, 9.0], "quality": [0.7, 0.95]}))
+    yield "traffic", charts.traffic_by_score(scores, TIERS, (0, 45, 75, 92), (0, 50, 75, 92))
+    yield (
+        "effect",
+        charts.effect_by(pd.DataFrame({"name": ["a", "b"], "usd": [-2.0, 1.0], "low": [-3, 0], "high": [-1, 2]})),
+    )
+    yield (
+        "mix",
+        charts.tier_mix(pd.DataFrame({"name": ["a"], "requests": [3], **{tier: [0.25] for tier in TIERS}}), TIERS),
+    )
+    yield (
+        "prices",
+        charts.price_history(pd.DataFrame({"from": DAYS[:2], "rate": ["input"] * 2, "usd_per_mtok": [1.0, 2.0]})),
+    )
+    yield (
+        "flow",
+        charts.flow(pd.DataFrame({"feature": ["a"], "tier": ["SIMPLE"], "model": ["m"], "decisions": [5]}), TIERS),
+    )
+
+
+def empty_figures() -> Iterator[go.Figure]:
+    yield charts.spend_by_tier(spend_frame().head(0), TIERS)
+    yield charts.cost_and_quality(points().head(0))
+    yield charts.effect_by(pd.DataFrame({"name": [], "usd": [], "low": [], "high": []}))
+    yield charts.price_history(pd.DataFrame({"from": [], "rate": [], "usd_per_mtok": []}))
+
+
+def colours(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set().union(*(colours(inner) for key, inner in value.items() if key != "template"), set())
+    if isinstance(value, list | tuple):
+        return set().union(*(colours(inner) for inner in value), set())
+    return {value} if isinstance(value, str) and value.startswith("#") else set()
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"), list(every_figure()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_colour_is_a_role_of_the_theme(name: str, figure: go.Figure) -> None:
+    roles = {
+        *charts.TIERS,
+        charts.LIVE,
+        charts.DRAFT,
+        charts.BASELINE,
+        charts.BETTER,
+        charts.WORSE,
+        charts.theme.BG_COLOR,
+    }
+    assert {colour[:7] for colour in colours(figure.to_dict())} <= roles
+
+
+def test_figures_of_nothing_are_empty_figures() -> None:
+    for figure in empty_figures():
+        assert all(trace.x is None or len(trace.x) == 0 for trace in figure.data)
+
+
+def test_a_tier_keeps_its_colour_in_every_figure() -> None:
+    figures = dict(every_figure())
+    for name in ("spend", "mix"):
+        assert {trace.name: trace.marker.color for trace in figures[name].data} == charts.tier_colours(TIERS)
+    traffic = {trace.name.split()[0]: trace.marker.color for trace in figures["traffic"].data}
+    assert traffic | charts.tier_colours(TIERS) == traffic
+
+
+def test_no_series_has_more_points_than_can_be_read() -> None:
+    days = [date(2000, 1, 1) + timedelta(days=number) for number in range(3000)]
+    figure = charts.spend_by_tier(pd.DataFrame({"day": days, "tier": "SIMPLE", "usd": 1.0}), TIERS)
+    assert len(figure.data[0].x) == charts.MOST_POINTS
+    assert figure.data[0].x[-1] == days[-1]
+
+
+def test_where_quality_is_unknown_only_its_range_is_drawn() -> None:
+    control = next(trace for trace in charts.cost_and_quality(points()).data if trace.name == "Controls")
+    assert list(control.marker.opacity) == [0.0]
+    assert (control.y[0] - control.error_y.arrayminus[0], control.y[0] + control.error_y.array[0]) == pytest.approx(
+        (0.5, 0.8)
+    )
+
+
+def test_each_boundary_divides_the_traffic_at_its_own_score() -> None:
+    frame = pd.DataFrame({"score": range(101), "movable": 1, "fixed": 0})
+    figure = charts.traffic_by_score(frame, TIERS, (0, 45, 75, 92), (0, 50, 75, 92))
+    assert [(min(trace.x), max(trace.x)) for trace in figure.data] == [(0, 49), (50, 74), (75, 91), (92, 100)]
+    assert [shape.x0 for shape in figure.layout.shapes if shape.line.dash == "dot"] == [44.5]
+    assert [shape.x0 for shape in figure.layout.shapes if shape.line.dash == "solid"] == [49.5, 74.5, 91.5]
+
+
+def test_more_tiers_than_colours_share_the_last_one() -> None:
+    names = [f"tier {number}" for number in range(9)]
+    assert charts.tier_colours(names)["tier 8"] == charts.TIERS[-1]
+    assert len(set(charts.tier_colours(default_config().tier_names).values())) == 4
+
+
+def lines(**changes: Any) -> dict[str, Any]:
+    usual = {
+        "day": DAYS[0],
+        "feature": "chat",
+        "status": summary.OK,
+        "decisions": 10,
+        "attempts": 12,
+        "priced_attempts": 9,
+        "list_cost_nusd": 5_000_000_000,
+        "labelled": 4,
+        "quality_ppm_sum": 3_000_000,
+        "failovers": 1,
+        "escalations": 0,
+    }
+    return {**usual, **changes}
+
+
+def test_totals_take_shares_of_what_is_known() -> None:
+    frame = pd.DataFrame([lines(), lines(status="refused", decisions=10, labelled=0, quality_ppm_sum=0, failovers=0)])
+    total = summary.totals(frame)
+    assert (total.decisions, total.succeeded, total.cost_nusd) == (20, 10, 10_000_000_000)
+    assert total.quality == 0.75
+    assert total.labelled_share == 0.2
+    assert total.failover_share == 0.05
+    assert total.priced_share == 0.75
+    assert total.cost_per_thousand_nusd == 1_000_000_000_000
+
+
+def test_totals_of_nothing_are_unknown() -> None:
+    total = summary.totals(pd.DataFrame([lines()]).head(0))
+    assert (total.decisions, total.cost_nusd) == (0, 0)
+    assert {total.quality, total.labelled_share, total.failover_share, total.priced_share} == {None}
+    assert total.cost_per_thousand_nusd is None
+
+
+def test_a_breakdown_adds_up_to_the_whole_and_leaves_unlabelled_quality_unknown() -> None:
+    frame = pd.DataFrame([lines(), lines(feature="mail", labelled=0, quality_ppm_sum=0), lines(day=DAYS[1])])
+    broken = summary.breakdown(frame, "feature")
+    assert list(broken["feature"]) == ["chat", "mail"]
+    assert broken["usd"].sum() == 15
+    assert broken["share"].sum() == pytest.approx(1)
+    assert broken["daily"][0] == [5.0, 5.0]
+    assert broken["daily"][1] == [5.0, 0.0]
+    assert pd.isna(broken["quality"][1])
+
+
+def test_a_saving_is_what_the_baseline_would_have_cost_less_what_was_spent() -> None:
+    frame = pd.DataFrame([lines(), lines(day=DAYS[1])])
+    baseline = pd.DataFrame({"feature": ["chat"], "nusd_per_request": [10**9], "low": [8 * 10**8], "high": [2 * 10**9]})
+    saving = summary.saving(frame, baseline)
+    assert saving is not None
+    assert (saving.nusd, saving.low_nusd, saving.high_nusd) == (10 * 10**9, 6 * 10**9, 30 * 10**9)
+    assert saving.share == 0.5
+    assert list(summary.daily_saving(frame, baseline)) == [5.0, 5.0]
+
+
+def test_a_saving_against_an_unpriced_baseline_is_unknown() -> None:
+    baseline = pd.DataFrame({"feature": ["mail"], "nusd_per_request": [1.0], "low": [1.0], "high": [1.0]})
+    assert summary.saving(pd.DataFrame([lines()]), baseline) is None
+
+
+def test_days_add_up_to_the_range() -> None:
+    frame = pd.DataFrame([lines(day=day) for day in DAYS])
+    assert summary.daily(frame)["usd"].sum() * 1e9 == summary.totals(frame).cost_nusd
+    assert len(summary.smoothed(summary.daily(frame)["usd"])) == 24
