@@ -10,11 +10,23 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from router_core.errors import LedgerError, LedgerLockedError, NotALedgerError
 
 BUSY_TIMEOUT_MS = 5_000
+_REFUSALS = (DataError, IntegrityError, InterfaceError, NotSupportedError, ProgrammingError)
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
@@ -153,3 +165,15 @@ def check_file(url: URL, *, create: bool) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+class GoneError(LedgerError):
+    """The ledger's file is not where it was."""
+
+
+def is_away(error: LedgerError) -> bool:
+    """Return whether the database could not be used at all, rather than would not take what it was given."""
+    cause = error.__cause__
+    if isinstance(cause, DBAPIError):
+        return cause.connection_invalidated or not isinstance(cause, _REFUSALS)
+    return isinstance(error, GoneError)

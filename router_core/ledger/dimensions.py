@@ -52,6 +52,11 @@ class Dimensions:
         known: dict[str, int] = getattr(self, kind)
         return known
 
+    def forget(self) -> None:
+        """Look every name up again: the database may have come back as another one, with other numbers."""
+        for kind in KINDS:
+            self.of(kind).clear()
+
     def names(self, kind: str) -> dict[int, str]:
         """Return the names of one kind by number, as the ledger has them now."""
         self.of(kind)

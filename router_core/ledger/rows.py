@@ -45,6 +45,8 @@ def rows_of(decisions: Iterable[RoutingDecision], names: Dimensions, days: Days)
     for one in decisions:
         attempts = one.attempts
         key = one.id
+        if len(key) != 16:
+            raise LedgerError(f"a decision's id is 16 bytes (a UUID version 7), not {key!r}")
         escalations = failovers = 0
         cost: int | None = 0
         final = len(attempts) - 1
@@ -187,10 +189,3 @@ def _attempt_of(row: RowMapping, names: Mapping[str, Mapping[int, str]]) -> Atte
         reported_cost_nusd=row["reported_cost_nusd"],
         price_id=row["price_id"],
     )
-
-
-def check_id(decision_id: bytes) -> bytes:
-    """Return the id as 16 bytes; raises ``LedgerError`` where it cannot be one."""
-    if len(decision_id) != 16:
-        raise LedgerError(f"a decision's id is 16 bytes (a UUID version 7), not {len(decision_id)}")
-    return decision_id

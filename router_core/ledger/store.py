@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from zoneinfo import ZoneInfo
@@ -25,10 +27,16 @@ from router_core.ledger.tables import MILLION
 
 LABEL_COLUMNS = ("decision_id", "labelled_at_ms", "source", "quality_ppm", "needed_tier_id", "author", "note")
 
+_ROWS_A_STATEMENT = 128
+
 _DAY = DECISION_COLUMNS.index("day")
 _AT = DECISION_COLUMNS.index("decided_at_ms")
 _QUALITY = DECISION_COLUMNS.index("quality_ppm")
 _SOURCE = DECISION_COLUMNS.index("quality_source")
+_MARK_DIRTY = sa.text(
+    "INSERT INTO dirty_day (day, generation) VALUES (:day, :generation) "
+    "ON CONFLICT (day) DO UPDATE SET generation = excluded.generation"
+)
 
 
 class Ledger:
@@ -193,23 +201,23 @@ def insert_rows(connection: Connection, decision_rows: Sequence[Row], attempt_ro
     decisions, attempts = list(decision_rows), list(attempt_rows)
     try:
         with connection.begin_nested():
-            connection.exec_driver_sql(_insert(connection, "decision", DECISION_COLUMNS), decisions)
+            _insert(connection, "decision", DECISION_COLUMNS, decisions)
     except IntegrityError:  # seldom: at least one is there already, or stands twice in this batch
         once = {row[0]: row for row in reversed(decisions)}
         kept = _kept(connection, list(once))
         decisions = [row for key, row in once.items() if key not in kept]
         if not decisions:
             return 0
-        connection.exec_driver_sql(_insert(connection, "decision", DECISION_COLUMNS), decisions)
+        _insert(connection, "decision", DECISION_COLUMNS, decisions)
         new = {row[0] for row in decisions}
         attempts = list({(row[0], row[1]): row for row in reversed(attempts) if row[0] in new}.values())
     if attempts:
-        connection.exec_driver_sql(_insert(connection, "attempt", ATTEMPT_COLUMNS), attempts)
+        _insert(connection, "attempt", ATTEMPT_COLUMNS, attempts)
     labels = [
         (row[0], row[_AT], row[_SOURCE], row[_QUALITY], None, "", "") for row in decisions if row[_QUALITY] is not None
     ]
     if labels:
-        connection.exec_driver_sql(_insert(connection, "quality_label", LABEL_COLUMNS), labels)
+        _insert(connection, "quality_label", LABEL_COLUMNS, labels)
     mark_dirty(connection, {row[_DAY] for row in decisions})
     return len(decisions)
 
@@ -217,13 +225,7 @@ def insert_rows(connection: Connection, decision_rows: Sequence[Row], attempt_ro
 def mark_dirty(connection: Connection, days: Iterable[int]) -> None:
     """Say that the cells of these days are older than their rows, within the transaction that adds the rows."""
     generation = random.getrandbits(62)
-    connection.execute(
-        sa.text(
-            "INSERT INTO dirty_day (day, generation) VALUES (:day, :generation) "
-            "ON CONFLICT (day) DO UPDATE SET generation = excluded.generation"
-        ),
-        [{"day": day, "generation": generation} for day in sorted(days)],
-    )
+    connection.execute(_MARK_DIRTY, [{"day": day, "generation": generation} for day in sorted(days)])
 
 
 def read_meta(connection: Connection, name: str) -> str | None:
@@ -243,9 +245,23 @@ def write_meta(connection: Connection, name: str, value: str) -> None:
     )
 
 
-def _insert(connection: Connection, table: str, columns: Sequence[str]) -> str:
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    # Many rows a statement: the driver then lets go of the interpreter once a statement, not once a row, and a busy
+    # event loop does not get in between. Sizes are powers of two so that the few statements stay prepared.
+    start, size = 0, _ROWS_A_STATEMENT
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        statement = _statement(table, tuple(columns), size, connection.dialect.paramstyle)
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows[start : start + size])))
+        start += size
+
+
+@cache
+def _statement(table: str, columns: tuple[str, ...], rows: int, paramstyle: str) -> str:
+    mark = "?" if paramstyle == "qmark" else "%s"
+    row = f"({', '.join([mark] * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 def _kept(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:

@@ -1,0 +1,83 @@
+"""The connection over which a running process writes: held open, watched, and made anew when the database returns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlalchemy.engine import Connection
+
+from router_core.decision import RoutingDecision
+from router_core.ledger.connect import GoneError, explained, shown
+from router_core.ledger.rows import rows_of
+from router_core.ledger.store import Ledger, insert_rows
+
+
+class Link:
+    """One writer's connection, opened anew after the database was away; used from one thread."""
+
+    def __init__(self, ledger: Ledger, *, power: bool, patience_ms: int) -> None:
+        self._ledger = ledger
+        self._power = power
+        self._connection: Connection | None = None
+        self._patience_ms = patience_ms
+        self._file: tuple[int, int] | None = None
+
+    def write(self, decisions: Sequence[RoutingDecision]) -> None:
+        """Commit decisions in one transaction."""
+        rows, attempts = rows_of(decisions, self._ledger.dimensions, self._ledger.days)
+        connection = self.reach()
+        with explained(self._ledger.engine.url), connection.begin():
+            insert_rows(connection, rows, attempts)
+
+    def reach(self) -> Connection:
+        """Return the connection, opening it where there is none; raises ``LedgerError`` where that fails."""
+        engine = self._ledger.engine
+        sqlite = engine.dialect.name == "sqlite"
+        if sqlite and self._identity() != self._file:
+            # Deleted, or another put in its place: what we would write to the old one nobody could find.
+            self.leave()
+            if (found := self._identity()) is None:
+                raise GoneError(f"the ledger {shown(engine.url)} is gone")
+            self._file = found
+        if self._connection is None:
+            with explained(engine.url):
+                self._connection = engine.connect().execution_options(ledger_begin="BEGIN IMMEDIATE")
+                if sqlite and self._power:
+                    self._pragma("synchronous=FULL")
+            self.patience(self._patience_ms)
+        return self._connection
+
+    def patience(self, ms: int) -> None:
+        """Wait at most so long for a lock from now on."""
+        self._patience_ms = ms
+        if self._connection is not None and self._ledger.engine.dialect.name == "sqlite":
+            self._pragma(f"busy_timeout={ms}")
+
+    def leave(self) -> None:
+        """Forget the connection, and what was known of a database that may come back as another one."""
+        self.close()
+        self._ledger.engine.dispose()
+        self._ledger.dimensions.forget()
+
+    def close(self) -> None:
+        """Close the connection; its settings are ours alone, so it does not go back to the others."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with suppress(Exception):
+                connection.invalidate()
+            connection.close()
+
+    def _pragma(self, setting: str) -> None:
+        assert self._connection is not None
+        driver = self._connection.connection.dbapi_connection
+        assert driver is not None
+        driver.execute(f"PRAGMA {setting}")
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._ledger.engine.url.database or "")
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
