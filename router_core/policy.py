@@ -31,8 +31,10 @@ def assign(
 
     ``draw`` is a random number, 0 <= draw < 1. ``warm_tier`` is the tier this conversation is being served by, None
     where it is new or has cooled down. First of these that speaks decides: the feature's pin (which is there for
-    safety, so nothing overrides it), a rule that names a tier, the warm conversation, then the boundaries with
-    exploration. A warm tier that the configuration no longer has is ignored.
+    safety, so nothing overrides it), a rule that names a tier, the warm conversation, then the boundaries. A warm
+    tier that the configuration no longer has is ignored. An uncertain score goes one tier above its boundary.
+    Exploration sends the share ``exploration.rate`` of what the boundaries decide, for the features listed there (none
+    listed: all), to another tier, each of those listed (none: each) equally likely.
     """
     feature = config.features.get(request.feature)
     if feature is not None and feature.pin is not None:
