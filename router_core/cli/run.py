@@ -45,7 +45,6 @@ def run(
     import time
 
     from router_core.config import load_config
-    from router_core.decision import new_decision_id
     from router_core.gateway.engine import classifier_for, key_path
     from router_core.ledger.price_rows import read_prices
     from router_core.ledger.rollup import refresh
@@ -54,7 +53,7 @@ def run(
     from router_core.serving.hashing import read_hash_key
     from router_core.serving.providers import RecordedProvider
     from router_core.serving.recordings import count_rows, read_outcomes, read_prompts
-    from router_core.serving.replay import Replay
+    from router_core.serving.replay import Replay, ordered_ids
     from router_core.serving.router import Router
 
     began = time.perf_counter()
@@ -74,7 +73,7 @@ def run(
             providers={name: RecordedProvider(table.outcomes, name) for name in used.providers},
             record=replay.record,
             random=rng.random,
-            new_id=lambda at_ms: new_decision_id(at_ms, rng.randbytes(10)),
+            new_id=ordered_ids(rng),
             hash_key=read_hash_key(key_path(ledger)),
         )
         with _progress(rows, hidden=json) as step:

@@ -12,7 +12,7 @@ from router_core.complexity.scorer import Scorer
 from router_core.config import RoutingConfig
 from router_core.errors import TierwiseError
 from router_core.gateway.access import Access
-from router_core.ledger.price_rows import newest_price, read_prices
+from router_core.ledger.price_rows import price_revision, read_prices
 from router_core.ledger.scorers import read_scorer
 from router_core.ledger.store import Ledger
 from router_core.ledger.writer import LedgerWriter
@@ -39,7 +39,7 @@ class Engine:
         self.access.refresh(ledger)
         self._watch = ConfigWatch(ledger)
         version, config = self._watch.current
-        self._newest_price = newest_price(ledger)
+        self._revision = price_revision(ledger)
         self._prices = PriceBook(read_prices(ledger))
         self._writer = LedgerWriter(ledger, durability=durability)
         self.router = Router(
@@ -102,10 +102,10 @@ class Engine:
     def _reread(self) -> bool:
         """Read keys, and prices where there are new ones; return whether there were."""
         self.access.refresh(self._ledger)
-        newest = newest_price(self._ledger)
-        if newest == self._newest_price:
+        revision = price_revision(self._ledger)
+        if revision == self._revision:
             return False
-        self._prices, self._newest_price = PriceBook(read_prices(self._ledger)), newest
+        self._prices, self._revision = PriceBook(read_prices(self._ledger)), revision
         return True
 
 

@@ -49,12 +49,6 @@ def _price(row: RowMapping) -> Price:
     return Price(id=row["id"], effective_from=date.fromisoformat(row["effective_from"]), **plain, **exact)
 
 
-def newest_price(ledger: Ledger) -> int:
-    """Return the highest id of a price, 0 where there is none; cheap enough to ask often."""
-    with ledger.reading() as connection:
-        return int(connection.execute(sa.text("SELECT COALESCE(MAX(id), 0) FROM price")).scalar_one())
-
-
 def add_prices(ledger: Ledger, prices: Iterable[Price]) -> None:
     """Append prices in one transaction; ids they carry are ignored, ``read_prices`` gives the ledger's own."""
     with ledger.writing() as connection:
