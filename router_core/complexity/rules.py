@@ -96,7 +96,15 @@ class RuleSet:
                 continue
             if entry.formats and request.expected_format.casefold() not in entry.formats:
                 continue
+            if entry.patterns:
+                if found is None:
+                    found = frozenset(self._set.Match(text.encode("utf-8", "replace")) or ())
+                if not found.issuperset(entry.patterns):
+                    continue
+            # Estimates last: they cost more than all patterns together.
             if entry.min_tokens is not None or entry.max_tokens is not None:
+                if not tokens and (entry.min_tokens or 0) > len(request.text):
+                    continue  # no estimate exceeds one token a character
                 tokens = tokens or _tokens(request.text, text)
                 if entry.min_tokens is not None and tokens < entry.min_tokens:
                     continue
@@ -105,11 +113,6 @@ class RuleSet:
             if entry.languages:
                 language = language or guess_language(text) or "unknown"
                 if _primary(language) not in entry.languages:
-                    continue
-            if entry.patterns:
-                if found is None:
-                    found = frozenset(self._set.Match(text.encode("utf-8", "replace")) or ())
-                if not found.issuperset(entry.patterns):
                     continue
             return entry.index, entry.rule
         return None
