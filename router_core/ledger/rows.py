@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
@@ -18,13 +17,12 @@ from router_core.decision import (
     UsageSource,
 )
 from router_core.errors import LedgerError
+from router_core.ledger.bulk import Row
 from router_core.ledger.days import Days, id_time_ms
 from router_core.ledger.dimensions import Dimensions
 from router_core.ledger.latency import latency_bin
 from router_core.ledger.tables import MILLION, AttemptRow, DecisionRow
 from router_core.usage import Usage
-
-Row = tuple[Any, ...]
 
 DECISION_COLUMNS: tuple[str, ...] = tuple(DecisionRow.__table__.columns.keys())  # type: ignore[attr-defined]
 ATTEMPT_COLUMNS: tuple[str, ...] = tuple(AttemptRow.__table__.columns.keys())  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, Connection
 from router_core.errors import LedgerError, NotALedgerError
 from router_core.ledger.connect import shown
 
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "tierwise_version"
 
 

@@ -6,8 +6,6 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from zoneinfo import ZoneInfo
@@ -19,15 +17,14 @@ from sqlalchemy.exc import IntegrityError
 from router_core.decision import QualitySource, RoutingDecision
 from router_core.errors import LedgerError
 from router_core.ledger import schema
+from router_core.ledger.bulk import Row, insert_many
 from router_core.ledger.connect import check_file, ledger_url, make_engine, shown, transaction, write_ahead
 from router_core.ledger.days import Days
 from router_core.ledger.dimensions import KINDS, Dimensions
-from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS, Row, decision_of, rows_of
+from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS, decision_of, rows_of
 from router_core.ledger.tables import MILLION
 
 LABEL_COLUMNS = ("decision_id", "labelled_at_ms", "source", "quality_ppm", "needed_tier_id", "author", "note")
-
-_ROWS_A_STATEMENT = 128
 
 _DAY = DECISION_COLUMNS.index("day")
 _AT = DECISION_COLUMNS.index("decided_at_ms")
@@ -201,23 +198,23 @@ def insert_rows(connection: Connection, decision_rows: Sequence[Row], attempt_ro
     decisions, attempts = list(decision_rows), list(attempt_rows)
     try:
         with connection.begin_nested():
-            _insert(connection, "decision", DECISION_COLUMNS, decisions)
+            insert_many(connection, "decision", DECISION_COLUMNS, decisions)
     except IntegrityError:  # seldom: at least one is there already, or stands twice in this batch
         once = {row[0]: row for row in reversed(decisions)}
         kept = _kept(connection, list(once))
         decisions = [row for key, row in once.items() if key not in kept]
         if not decisions:
             return 0
-        _insert(connection, "decision", DECISION_COLUMNS, decisions)
+        insert_many(connection, "decision", DECISION_COLUMNS, decisions)
         new = {row[0] for row in decisions}
         attempts = list({(row[0], row[1]): row for row in reversed(attempts) if row[0] in new}.values())
     if attempts:
-        _insert(connection, "attempt", ATTEMPT_COLUMNS, attempts)
+        insert_many(connection, "attempt", ATTEMPT_COLUMNS, attempts)
     labels = [
         (row[0], row[_AT], row[_SOURCE], row[_QUALITY], None, "", "") for row in decisions if row[_QUALITY] is not None
     ]
     if labels:
-        _insert(connection, "quality_label", LABEL_COLUMNS, labels)
+        insert_many(connection, "quality_label", LABEL_COLUMNS, labels)
     mark_dirty(connection, {row[_DAY] for row in decisions})
     return len(decisions)
 
@@ -243,25 +240,6 @@ def write_meta(connection: Connection, name: str, value: str) -> None:
         ),
         {"name": name, "value": value},
     )
-
-
-def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    # Many rows a statement: the driver then lets go of the interpreter once a statement, not once a row, and a busy
-    # event loop does not get in between. Sizes are powers of two so that the few statements stay prepared.
-    start, size = 0, _ROWS_A_STATEMENT
-    while start < len(rows):
-        while size > len(rows) - start:
-            size //= 2
-        statement = _statement(table, tuple(columns), size, connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows[start : start + size])))
-        start += size
-
-
-@cache
-def _statement(table: str, columns: tuple[str, ...], rows: int, paramstyle: str) -> str:
-    mark = "?" if paramstyle == "qmark" else "%s"
-    row = f"({', '.join([mark] * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 def _kept(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:

@@ -234,7 +234,7 @@ class DirtyDayRow(SQLModel, table=True):
 
 
 class SpendCellRow(SQLModel, table=True):
-    """Spend of one hour by team, feature, assigned tier, model called, outcome and attempt kind.
+    """Spend of one day by team, feature, assigned tier, model called, outcome and attempt kind.
 
     ``decisions``, ``escalations``, ``failovers``, ``cache_hits``, ``labelled`` and ``quality_ppm_sum`` count each
     decision once, on its final attempt; the rest counts attempts. A decision without any attempt (served from a cache,
@@ -242,6 +242,39 @@ class SpendCellRow(SQLModel, table=True):
     """
 
     __tablename__ = "spend_cell"
+    __table_args__: ClassVar[Any] = _WITHOUT_ROWID
+    day: int = _key(Integer)
+    team_id: int = _key(Integer)
+    feature_id: int = _key(Integer)
+    tier_id: int = _key(Integer)
+    model_id: int = _key(Integer)
+    status: int = _key(SmallInteger)
+    kind: int = _key(SmallInteger)
+    decisions: int = _count()
+    attempts: int = _count()
+    failed_attempts: int = _count()
+    priced_attempts: int = _count()
+    unpriced_attempts: int = _count()
+    estimated_attempts: int = _count()
+    input_tokens: int = _count()
+    output_tokens: int = _count()
+    cache_read_input_tokens: int = _count()
+    cache_write_input_tokens: int = _count()
+    reasoning_output_tokens: int = _count()
+    list_cost_nusd: int = _count()
+    reported_cost_nusd: int = _count()
+    reported_attempts: int = _count()
+    escalations: int = _count()
+    failovers: int = _count()
+    cache_hits: int = _count()
+    labelled: int = _count()
+    quality_ppm_sum: int = _count()
+
+
+class SpendHourCellRow(SQLModel, table=True):
+    """The same by hour of the reporting zone, 0..23; apart, since most questions are about days and stay quick so."""
+
+    __tablename__ = "spend_hour_cell"
     __table_args__: ClassVar[Any] = _WITHOUT_ROWID
     day: int = _key(Integer)
     hour: int = _key(SmallInteger)
