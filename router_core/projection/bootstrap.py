@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Draws:
-    """Sums over (R, group, feature, score, tier): of the log itself (R = 1, double) or of its replicates (single)."""
+    """Sums over (R, group, feature, tier, score): of the log itself (R = 1, double) or of its replicates (single)."""
 
     decisions: Floats
     served: Floats

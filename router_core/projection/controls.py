@@ -23,7 +23,7 @@ def controls(preview: Preview, target: Target) -> Mapping[str, Estimate]:
     cube = preview.cube
     features, tiers = len(cube.features), len(cube.tiers)
     tier = target.tier_of()
-    per_score = cube.tally.decisions.sum(axis=(0, 3))
+    per_score = cube.tally.decisions.sum(axis=(0, 2))
     shares = np.stack([np.bincount(tier[f], per_score[f], minlength=tiers) for f in range(features)])
     shares = shares / np.maximum(per_score.sum(axis=1, keepdims=True), 1)
     cheapest, strongest = np.zeros((features, tiers)), np.zeros((features, tiers))

@@ -35,7 +35,7 @@ _TIER_FREE = (Kind.CLASSIFIER, Kind.EMBEDDING, Kind.JUDGE, Kind.COMPRESS, Kind.S
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums over the requests a boundary can move; every array is (group, feature, score, assigned tier).
+    """Sums over the requests a boundary can move; every array is (group, feature, assigned tier, score).
 
     Groups are ``POLICY`` (the boundaries, or a pin, chose the tier) and ``EXPLORED`` (chance did). ``served`` counts
     those that called a model (no cache hit); token moments are per request over its calls to answer, in tokens;
@@ -105,7 +105,7 @@ class Cube:
         notes: list[str] = []
         chosen = _scorer(evidence, config, notes)
         features, tiers = tuple(evidence.features), config.tier_names
-        shape = (2, len(features), SCORES, len(tiers))
+        shape = (2, len(features), len(tiers), SCORES)
 
         place = np.array([tiers.index(name) if name in tiers else -1 for name in evidence.tiers] or [-1])
         tier = place[evidence.tier]
@@ -115,7 +115,7 @@ class Cube:
         _say_unknown_tiers(evidence, tier, notes)
 
         at = np.ravel_multi_index(
-            (group[movable], evidence.feature[movable], evidence.score[movable], tier[movable]), shape
+            (group[movable], evidence.feature[movable], tier[movable], evidence.score[movable]), shape
         )
 
         def total(values: npt.NDArray[np.generic], keep: Bools | None = None) -> Ints:

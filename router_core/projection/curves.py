@@ -8,139 +8,129 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from router_core.projection.pooled import Design, Fit, Link, Prior, draw_centre, fit
+from router_core.projection.pooled import Fit, Link, Prior, draw_centre, fit, log_evidence, own_variance
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating]
 
 _SCORES = 101
-_KNOTS = (-0.6, -0.2, 0.2, 0.6)  # scores 20, 40, 60, 80 on the scale below
-
-
-def scale(score: npt.ArrayLike) -> Floats:
-    """Map scores 0..100 to -1..1, where slopes and priors are stated."""
-    return np.asarray(score, dtype=float) / 50 - 1
+_KNOTS = (-0.6, -0.2, 0.2, 0.6)  # scores 20, 40, 60 and 80, on a scale of -1..1
 
 
 @dataclass(frozen=True)
 class Family:
-    """One way to let tiers differ. Standard deviations are of the linear predictor, over half the scale of scores.
+    """One way for outcomes to depend on the score, and for tiers to differ in it.
 
-    ``slope`` is how far a tier's slope departs from the shared one, ``bend`` how much all tiers' slopes may change
-    together at each knot, ``own_bend`` how much each tier's may change beyond that.
+    Standard deviations are of the linear predictor over half the scale: ``slope`` is how far a tier's slope departs
+    from the shared one, ``bend`` how much all tiers' slopes change together at each knot, ``own_bend`` how much each
+    tier's changes beyond that. Every one of ``scales`` multiplies these three; what the log makes of each decides how
+    many replicates it gets, so that the log itself says how crooked the curves are, and with what doubt.
     """
 
     name: str
     slope: float
-    bend: float
-    own_bend: float
+    bend: float = 0.0
+    own_bend: float = 0.0
+    scales: tuple[float, ...] = (1.0,)
+    weights: tuple[float, ...] = (1.0,)
+    drawn: bool = False
 
 
+# Of outcomes in 0..1, on the scale of log odds: half a unit is what separates, say, 60 % from 72 %.
 FAMILIES = (
-    Family("shared slope", 0.02, 0.0, 0.0),
-    Family("slope by tier", 2.0, 0.0, 0.0),
-    Family("bending", 0.5, 0.5, 0.25),
+    Family("shared slope", 0.02),
+    Family("slope by tier", 1.0),
+    Family("bending", 0.6, 0.8, 0.5, (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 2.0, 1.0, 0.5), drawn=True),
 )
 
 _LEVEL, _TIER_LEVEL, _SLOPE = 5.0, 2.0, 3.0  # weak: what any log of a hundred requests overrules
 _FEATURE_LEVEL, _FEATURE_TIER, _FEATURE_SLOPE = 0.7, 0.3, 0.4  # where features' departures start; then estimated
 
 
-def _hinges(x: Floats) -> Floats:
-    """Bend away from the middle at each knot, so that the slope in the middle is the one the priors speak of."""
-    knots = np.array(_KNOTS)
-    return np.where(knots > 0, np.maximum(0, x[:, None] - knots), np.maximum(0, knots - x[:, None]))
+def basis_of(family: Family) -> Floats:
+    """Return the functions of the score that a family's curves are made of, (101, B): level, slope, bends.
 
-
-def columns(score: npt.ArrayLike, tier: Ints, tiers: int, family: Family) -> Floats:
-    """Return the design rows (N, P) of cells: level, tier levels, slope, tier slopes, bends, tier bends."""
-    x = scale(score)
-    mine = np.eye(tiers)[tier]
-    parts = [np.ones((len(x), 1)), mine, x[:, None], mine * x[:, None]]
+    Bends lead away from the middle, so that the slope in the middle is the one the priors speak of.
+    """
+    x = np.linspace(-1, 1, _SCORES)
+    columns = [np.ones(_SCORES), x]
     if family.bend:
-        bends = _hinges(x)
-        parts += [bends, (mine[:, :, None] * bends[:, None, :]).reshape(len(x), -1)]
-    return np.concatenate(parts, axis=1)
+        columns += [np.maximum(0, (x - knot) * np.sign(knot)) for knot in _KNOTS]
+    return np.stack(columns, axis=1)
 
 
-def _prior(tiers: int, family: Family, own: Floats) -> tuple[Prior, Floats]:
-    knots = len(_KNOTS)
-    common = [_LEVEL, *[_TIER_LEVEL] * tiers, _SLOPE, *[family.slope] * tiers]
-    drawn = [0.0, *[0.0] * tiers, 0.0, *[1.0] * tiers]
-    if family.bend:
-        common += [family.bend] * knots + [family.own_bend] * (tiers * knots)
-        drawn += [1.0] * (knots + tiers * knots)
-    return Prior(np.array(common), own), np.array(drawn)
+def _prior(family: Family, tiers: int, scale: float, own: Floats) -> Prior:
+    width = 2 + len(_KNOTS) * bool(family.bend)
+    common = np.empty((1 + tiers, width))
+    common[0] = [_LEVEL, _SLOPE, *[family.bend * scale] * (width - 2)]
+    common[1:] = [_TIER_LEVEL, family.slope * scale, *[family.own_bend * scale] * (width - 2)]
+    drawn = np.zeros(common.shape, dtype=np.bool_)
+    if family.drawn:
+        drawn[0, 2:] = drawn[1:, 1:] = True
+    return Prior(common, own, drawn)
 
 
 def fit_curves(
-    feature: Ints,
-    score: Ints,
-    tier: Ints,
-    counts: Floats,
-    sums: Floats,
-    link: Link,
-    *,
-    features: int,
-    tiers: int,
-    random: np.random.Generator,
+    counts: Floats, sums: Floats, link: Link, random: np.random.Generator
 ) -> Iterator[tuple[Family, Floats]]:
-    """Fit every family to cells sorted by feature and yield its linear predictor, (R, F, 101, K).
+    """Fit every family and yield its expected outcome on the grid, (R, F, K, 101).
 
-    ``counts`` and ``sums`` are (R, cells); row 0 is the log itself, the others its bootstrap replicates.
+    ``counts`` and ``sums`` are (R, F, K, 101); row 0 is the log itself, the others its bootstrap replicates.
     """
-    own = np.array([0, *range(1, tiers + 1), tiers + 1])  # level, tier levels, slope
-    spread = np.array([_FEATURE_LEVEL, *[_FEATURE_TIER] * tiers, _FEATURE_SLOPE])
     for family in FAMILIES:
-        x = columns(score, tier, tiers, family)
-        design = Design.of(x, feature, features, own)
-        prior, drawn = _prior(tiers, family, spread)
-        prior, point = _with_estimated_spread(design, counts[:1], sums[:1], prior, link, tiers)
-        fits = point
-        if len(counts) > 1:
-            centre = draw_centre(random, prior, design, len(counts) - 1, drawn)
-            rest = fit(design, counts[1:], sums[1:], prior, link, centre=centre, start=point, steps=4)
-            fits = Fit(np.concatenate([point.common, rest.common]), np.concatenate([point.own, rest.own]))
-        grid = np.empty((len(counts), features, _SCORES, tiers))
-        for k in range(tiers):
-            rows = columns(np.arange(_SCORES), np.full(_SCORES, k), tiers, family)
-            grid[..., k] = fits.predictor(rows)
-        yield family, grid
+        yield family, _expected(family, counts, sums, link, random)
 
 
-def _with_estimated_spread(
-    design: Design, counts: Floats, sums: Floats, prior: Prior, link: Link, tiers: int
-) -> tuple[Prior, Fit]:
-    """Fit the log itself, estimating how much features really differ (empirical Bayes, a few steps of EM)."""
-    point = fit(design, counts, sums, prior, link)
-    if len(design.slices) < 3:
-        return prior, point
-    groups = [np.array([0]), np.arange(1, tiers + 1), np.array([tiers + 1])]
-    first = prior.own
+def _expected(family: Family, counts: Floats, sums: Floats, link: Link, random: np.random.Generator) -> Floats:
+    _, features, tiers, _ = counts.shape
+    basis = basis_of(family)
+    own = np.zeros((1 + tiers, basis.shape[1]))
+    if features > 1:
+        own[0, :2], own[1:, 0] = (_FEATURE_LEVEL, _FEATURE_SLOPE), _FEATURE_TIER
+    log = counts[:1], sums[:1]
+    spread = _estimated_spread(basis, *log, _prior(family, tiers, 1.0, own), link)
+    priors = [_prior(family, tiers, scale, spread) for scale in family.scales]
+    points: list[Fit] = []
+    for prior in priors:
+        points.append(fit(basis, *log, prior, link, start=points[-1] if points else None))
+    evidence = np.array(
+        [log_evidence(basis, *log, prior, link, point) for prior, point in zip(priors, points, strict=True)]
+    )
+    weight = np.array(family.weights) * np.exp(evidence - evidence.max())
+    weight /= weight.sum()
+    outcome = np.empty(counts.shape)
+    outcome[0] = sum(
+        share * _inverse(link, point.predictor(basis)[0]) for share, point in zip(weight, points, strict=True)
+    )
+    ends = 1 + np.rint(np.cumsum(weight) * (len(counts) - 1)).astype(int)
+    first = 1
+    for prior, point, end in zip(priors, points, ends, strict=True):
+        if end > first:
+            part = slice(first, end)
+            centre = draw_centre(random, prior, features, end - first)
+            found = fit(basis, counts[part], sums[part], prior, link, centre=centre, start=point, steps=3)
+            outcome[part] = _inverse(link, found.predictor(basis))
+        first = max(first, int(end))
+    return outcome
+
+
+def _inverse(link: Link, predictor: Floats) -> Floats:
+    bounded = np.clip(predictor, -20, 20)
+    return 1 / (1 + np.exp(-bounded)) if link == "logit" else np.exp(bounded)
+
+
+def _estimated_spread(basis: Floats, counts: Floats, sums: Floats, prior: Prior, link: Link) -> Floats:
+    """Estimate how much features really differ: empirical Bayes, a few steps of EM from where the prior starts."""
+    features, started = counts.shape[1], prior.own
+    if features < 3:
+        return started
+    levels, slopes = np.s_[0, 0], np.s_[0, 1]
+    weight = 4 / features  # the starting value counts as four features
+    point = None
     for _ in range(4):
-        variance = _posterior_variance(design, counts[0], point, prior, link)
-        square = (point.own[0][:, design.own] ** 2 + variance).mean(axis=0)
-        own = prior.own.copy()
-        weight = 4 / len(design.slices)  # the starting value counts as four features
-        for group in groups:
-            own[group] = np.sqrt((square[group].mean() + weight * (first[group] ** 2).mean()) / (1 + weight))
+        point = fit(basis, counts, sums, prior, link, start=point)
+        square = (point.own[0] ** 2 + own_variance(basis, counts, sums, prior, link, point)).mean(axis=0)
+        own = started.copy()
+        for group in (levels, slopes, np.s_[1:, 0]):
+            own[group] = np.sqrt((np.mean(square[group]) + weight * np.mean(started[group] ** 2)) / (1 + weight))
         prior = replace(prior, own=own)
-        point = fit(design, counts, sums, prior, link, start=point)
-    return prior, point
-
-
-def _posterior_variance(design: Design, counts: Floats, point: Fit, prior: Prior, link: Link) -> Floats:
-    """Return the variances (F, own columns) of features' departures, given the common coefficients."""
-    variance = np.empty((len(design.slices), len(design.own)))
-    for feature, part in enumerate(design.slices):
-        x = design.x[part]
-        predictor = np.clip(x @ (point.common[0] + point.own[0, feature]), -25, 25)
-        if link == "logit":
-            mean = 1 / (1 + np.exp(-predictor))
-            weight = counts[part] * mean * (1 - mean)
-        else:
-            weight = counts[part] * np.exp(predictor)
-        own = x[:, design.own]
-        precision = (own * weight[:, None]).T @ own + np.diag(prior.own**-2.0)
-        variance[feature] = np.diag(np.linalg.inv(precision))
-    return variance
+    return prior.own

@@ -168,7 +168,7 @@ class Preview:
 
     def _by_feature(self, target: Target) -> list[FeatureEstimate]:
         cube, tier, found = self.cube, target.tier_of(), []
-        per_score = cube.tally.decisions.sum(axis=(0, 3))
+        per_score = cube.tally.decisions.sum(axis=(0, 2))
         for index, name in enumerate(cube.features):
             decisions = int(cube.decisions_by_feature[index])
             if not decisions:

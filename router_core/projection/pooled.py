@@ -1,67 +1,59 @@
-"""Regression on grouped counts with partial pooling over features, fitted to all bootstrap replicates at once.
+"""Regression on grouped counts with partial pooling over tiers and features, for all bootstrap replicates at once.
 
-The linear predictor of a cell is ``x @ (common + own[feature])``: coefficients common to all features plus each
-feature's own departure, both with Gaussian priors, so that no count is too small for a fit. In a replicate the prior
-means are themselves drawn from their priors ("randomise, then optimise"): where the data are silent, replicates then
-spread as widely as the prior, instead of agreeing on its centre.
+The linear predictor at a score is ``basis @ (shared + tier's own + feature's own)``, each with a Gaussian prior, so
+that no count is too small for a fit. In a replicate the prior means are themselves drawn from their priors
+("randomise, then optimise"): where the data are silent, replicates spread as widely as the prior, instead of agreeing
+on its centre. Cells stand on the full grid of scores; empty ones weigh nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating]
 
 Link = Literal["logit", "log"]
-_MOST = {"logit": 12.0, "log": 25.0}  # of the linear predictor; beyond it exp() only loses digits
+_MOST = 15.0  # of the linear predictor; beyond it exp() only loses digits
 _STRIDE = 3.0  # the most a linear predictor moves in one step, so that a step from afar cannot overshoot
 
 
 @dataclass(frozen=True)
-class Design:
-    """The cells of a fit. ``x`` is (cells, P); ``slices`` cuts the cells, sorted by feature, into F runs; ``own``
-    lists the columns in which features may depart."""
-
-    x: Floats
-    slices: tuple[slice, ...]
-    own: Ints
-
-    @classmethod
-    def of(cls, x: Floats, feature: Ints, features: int, own: Ints) -> Design:
-        """Cut sorted cells into features."""
-        edges = np.searchsorted(feature, np.arange(features + 1))
-        return cls(x, tuple(slice(int(a), int(b)) for a, b in pairwise(edges)), own)
-
-
-@dataclass(frozen=True)
 class Prior:
-    """Standard deviations of the Gaussian priors: ``common`` (P,), ``own`` (columns of ``Design.own``,)."""
+    """Standard deviations of the Gaussian priors, (1 + K, B): of the coefficients shared by tiers, and each tier's own.
+
+    ``common`` is of those all features share, ``own`` of a feature's departures, where 0 means that it has none.
+    ``drawn`` marks the common ones whose means replicates draw; the others keep theirs at zero.
+    """
 
     common: Floats
     own: Floats
+    drawn: npt.NDArray[np.bool_]
+
+    @property
+    def departs(self) -> npt.NDArray[np.int64]:
+        """Places of the coefficients, flattened, in which features may depart."""
+        return np.flatnonzero(self.own)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients ``common`` (R, P) and ``own`` (R, F, P), the latter zero where features cannot depart."""
+    """Coefficients ``common`` (R, 1 + K, B) and ``own`` (R, F, 1 + K, B), the latter zero where features cannot depart."""
 
     common: Floats
     own: Floats
 
-    def predictor(self, x: Floats) -> Floats:
-        """Return the linear predictor of rows ``x`` (N, P) for every replicate and feature, (R, F, N)."""
-        coefficients: Floats = self.common[:, None, :] + self.own
-        return coefficients @ x.T
+    def predictor(self, basis: Floats) -> Floats:
+        """Return the linear predictor on the grid, (R, F, K, scores), for ``basis`` (scores, B)."""
+        both = self.common[:, None] + self.own
+        return np.matmul(both[:, :, :1] + both[:, :, 1:], basis.T)
 
 
 def fit(
-    design: Design,
+    basis: Floats,
     counts: Floats,
     sums: Floats,
     prior: Prior,
@@ -70,75 +62,119 @@ def fit(
     centre: Fit | None = None,
     start: Fit | None = None,
     steps: int = 25,
-    tolerance: float = 1e-8,
 ) -> Fit:
-    """Fit by Newton's method; ``counts`` and ``sums`` are (R, cells), ``centre`` the prior means (zero unless given).
+    """Fit by Newton's method. ``counts`` and ``sums`` are (R, F, K, scores), ``centre`` the prior means (zero if left out).
 
-    ``logit`` takes sums of outcomes in 0..1, ``log`` sums of non-negative outcomes with variance in proportion to
-    the mean. Both links are canonical, so fitted totals equal observed ones wherever a coefficient is free.
+    ``logit`` takes sums of outcomes in 0..1, ``log`` sums of non-negative outcomes whose variance is in proportion to
+    their mean. Both links are canonical, so fitted totals equal observed ones wherever a coefficient is free.
     """
-    replicates, (cells, width), features = counts.shape[0], design.x.shape, len(design.slices)
-    own, zeros = design.own, np.zeros
-    common_mean = centre.common if centre is not None else zeros((replicates, width))
-    own_mean = centre.own[:, :, own] if centre is not None else zeros((replicates, features, len(own)))
-    if start is None:
-        common, departure = common_mean.copy(), own_mean.copy()
-    else:
-        common = np.broadcast_to(start.common, (replicates, width)).copy()
-        departure = np.broadcast_to(start.own[:, :, own], (replicates, features, len(own))).copy()
-    common_weight, own_weight = prior.common**-2.0, prior.own**-2.0
-    products = design.x[:, :, None] * design.x[:, None, :]
-    most = _MOST[link]
-    information = np.empty((replicates, features, width, width))
-    score = np.empty((replicates, features, width))
-    predictor = np.empty((replicates, cells))
+    replicates, features, tiers, _ = counts.shape
+    width = basis.shape[1]
+    departs, common_weight = prior.departs, prior.common.ravel() ** -2.0
+    own_weight = prior.own.ravel()[departs] ** -2.0
+    mean = centre or Fit(np.zeros((replicates, 1 + tiers, width)), np.zeros((replicates, features, 1 + tiers, width)))
+    start = start or mean
+    found = Fit(
+        np.broadcast_to(start.common, mean.common.shape).copy(), np.broadcast_to(start.own, mean.own.shape).copy()
+    )
     for _ in range(steps):
-        for feature, part in enumerate(design.slices):
-            x = design.x[part]
-            predictor[:, part] = common @ x.T + departure[:, feature] @ x[:, own].T
-        bounded = np.clip(predictor, -most, most)
-        if link == "logit":
-            mean = 1 / (1 + np.exp(-bounded))
-            weight = counts * mean * (1 - mean)
-        else:
-            mean = np.exp(bounded)
-            weight = counts * mean
-        residual = sums - counts * mean
-        for feature, part in enumerate(design.slices):
-            flat = products[part].reshape(-1, width * width)
-            information[:, feature] = (weight[:, part] @ flat).reshape(-1, width, width)
-            score[:, feature] = residual[:, part] @ design.x[part]
-        pull = own_weight * (departure - own_mean)
-        own_score = score[:, :, own] - pull
-        block = information[:, :, own[:, None], own[None, :]] + np.diag(own_weight)
-        across = information[:, :, own, :]
-        solved = np.linalg.solve(block, np.concatenate([across, own_score[..., None]], axis=-1))
-        reduced = information.sum(axis=1) - np.einsum("rfop,rfoq->rpq", across, solved[..., :-1], optimize=True)
-        reduced += np.diag(common_weight)
-        right = score.sum(axis=1) - common_weight * (common - common_mean)
-        right -= np.einsum("rfop,rfo->rp", across, solved[..., -1], optimize=True)
-        common_step = np.linalg.solve(reduced, right[..., None])[..., 0]
-        own_step = solved[..., -1] - np.einsum("rfop,rp->rfo", solved[..., :-1], common_step, optimize=True)
-        moved = np.zeros(replicates)
-        for feature, part in enumerate(design.slices):
-            x = design.x[part]
-            if len(x):
-                stride = np.abs(common_step @ x.T + own_step[:, feature] @ x[:, own].T).max(axis=1)
-                moved = np.maximum(moved, stride)
-        damping = np.minimum(1.0, _STRIDE / np.maximum(moved, 1e-300))
-        common += damping[:, None] * common_step
-        departure += damping[:, None, None] * own_step
-        if moved.max(initial=0.0) < tolerance:
+        predictor = found.predictor(basis)
+        information, score = _derivatives(basis, counts, sums, predictor, link)
+        common_pull = common_weight * (found.common - mean.common).reshape(replicates, -1)
+        own_pull = own_weight * (found.own - mean.own).reshape(replicates, features, -1)[..., departs]
+        step = _solve(information, score, departs, common_weight, own_weight, common_pull, own_pull)
+        step = Fit(step.common.reshape(mean.common.shape), step.own.reshape(mean.own.shape))
+        stride = np.abs(step.predictor(basis)).max(axis=(1, 2, 3))
+        damping = np.minimum(1.0, _STRIDE / np.maximum(stride, 1e-30))[:, None, None]
+        found.common[:] += damping * step.common
+        found.own[:] += damping[:, None] * step.own
+        if stride.max() < 1e-7:
             break
-    full = zeros((replicates, features, width))
-    full[:, :, own] = departure
-    return Fit(common, full)
+    return found
 
 
-def draw_centre(random: np.random.Generator, prior: Prior, design: Design, replicates: int, drawn: Floats) -> Fit:
-    """Draw prior means for replicates; ``drawn`` (P,) is 0 for common coefficients that keep theirs at zero."""
-    features, width = len(design.slices), design.x.shape[1]
-    common = random.standard_normal((replicates, width)) * prior.common * drawn
-    own = np.zeros((replicates, features, width))
-    own[:, :, design.own] = random.standard_normal((replicates, features, len(design.own))) * prior.own
+def _derivatives(basis: Floats, counts: Floats, sums: Floats, predictor: Floats, link: Link) -> tuple[Floats, Floats]:
+    """Return the information (R, F, P, P) and the score (R, F, P) of the data, P = (1 + K) * B."""
+    replicates, features, tiers, _ = counts.shape
+    width = basis.shape[1]
+    np.clip(predictor, -_MOST, _MOST, out=predictor)
+    if link == "logit":
+        mean = 1 / (1 + np.exp(-predictor))
+        expected = counts * mean
+        weight = expected * (1 - mean)
+    else:
+        expected = weight = counts * np.exp(predictor)
+    own_score = np.matmul(sums - expected, basis)
+    products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
+    blocks = np.matmul(weight, products).reshape(replicates, features, tiers, width, width)
+    information = np.zeros((replicates, features, 1 + tiers, width, 1 + tiers, width))
+    shared = blocks.sum(axis=2)
+    information[:, :, 0, :, 0] = shared
+    for tier in range(tiers):
+        block = blocks[:, :, tier]
+        information[:, :, 0, :, 1 + tier] = block
+        information[:, :, 1 + tier, :, 0] = block
+        information[:, :, 1 + tier, :, 1 + tier] = block
+    score = np.concatenate([own_score.sum(axis=2, keepdims=True), own_score], axis=2)
+    size = (1 + tiers) * width
+    return information.reshape(replicates, features, size, size), score.reshape(replicates, features, size)
+
+
+def _solve(
+    information: Floats,
+    score: Floats,
+    departs: npt.NDArray[np.int64],
+    common_weight: Floats,
+    own_weight: Floats,
+    common_pull: Floats,
+    own_pull: Floats,
+) -> Fit:
+    """Solve the Newton system, whose matrix is block-diagonal over features but for the common coefficients."""
+    across = information[:, :, departs, :]
+    block = across[..., departs] + np.diag(own_weight)
+    right = score[..., departs] - own_pull
+    solved = np.linalg.solve(block, np.concatenate([across, right[..., None]], axis=-1))
+    reduced = information.sum(axis=1) + np.diag(common_weight)
+    turned = across.transpose(0, 1, 3, 2)
+    reduced -= np.matmul(turned, solved[..., :-1]).sum(axis=1)
+    remaining = score.sum(axis=1) - common_pull - np.matmul(turned, solved[..., -1:])[..., 0].sum(axis=1)
+    common = np.linalg.solve(reduced, remaining[..., None])[..., 0]
+    own = np.zeros_like(score)
+    own[..., departs] = solved[..., -1] - np.matmul(solved[..., :-1], common[:, None, :, None])[..., 0]
     return Fit(common, own)
+
+
+def draw_centre(random: np.random.Generator, prior: Prior, features: int, replicates: int) -> Fit:
+    """Draw prior means for replicates."""
+    common = random.standard_normal((replicates, *prior.common.shape)) * prior.common * prior.drawn
+    own = random.standard_normal((replicates, features, *prior.own.shape)) * prior.own
+    return Fit(common, own)
+
+
+def log_evidence(basis: Floats, counts: Floats, sums: Floats, prior: Prior, link: Link, found: Fit) -> float:
+    """Return the log marginal likelihood of the log itself (R = 1) under a prior, by Laplace's method, up to a constant."""
+    predictor = np.clip(found.predictor(basis), -_MOST, _MOST)
+    information, _ = _derivatives(basis, counts, sums, predictor.copy(), link)
+    expected = np.logaddexp(0, predictor) if link == "logit" else np.exp(predictor)
+    fitted = (sums * predictor - counts * expected).sum()
+    departs = prior.departs
+    own = prior.own.ravel()[departs]
+    departure = found.own[0].reshape(len(found.own[0]), -1)[:, departs]
+    fitted -= 0.5 * ((found.common[0] / prior.common) ** 2).sum() + 0.5 * ((departure / own) ** 2).sum()
+    block = information[0][:, departs[:, None], departs] + np.diag(own**-2.0)
+    across = information[0][:, departs, :]
+    reduced = information[0].sum(axis=0) + np.diag(prior.common.ravel() ** -2.0)
+    reduced -= np.matmul(across.transpose(0, 2, 1), np.linalg.solve(block, across)).sum(axis=0)
+    volume = np.linalg.slogdet(reduced)[1] + np.linalg.slogdet(block)[1].sum()
+    volume += 2 * np.log(prior.common).sum() + 2 * len(block) * np.log(own).sum()
+    return float(fitted - 0.5 * volume)
+
+
+def own_variance(basis: Floats, counts: Floats, sums: Floats, prior: Prior, link: Link, found: Fit) -> Floats:
+    """Return the posterior variances (F, 1 + K, B) of features' departures in the log itself, the rest taken as known."""
+    information, _ = _derivatives(basis, counts, sums, found.predictor(basis), link)
+    departs = prior.departs
+    block = information[0][:, departs[:, None], departs] + np.diag(prior.own.ravel()[departs] ** -2.0)
+    variance = np.zeros((len(block), prior.own.size))
+    variance[:, departs] = np.diagonal(np.linalg.inv(block), axis1=1, axis2=2)
+    return variance.reshape(-1, *prior.own.shape)

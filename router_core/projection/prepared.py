@@ -13,6 +13,7 @@ from router_core.prices import PriceBook
 from router_core.projection import quality
 from router_core.projection.bootstrap import Draws, as_logged, resample
 from router_core.projection.cube import Cube
+from router_core.projection.curves import fit_curves
 from router_core.projection.support import supported
 from router_core.projection.tables import Reassignment
 from router_core.projection.target import Target
@@ -77,22 +78,22 @@ def prepare(cube: Cube, config: RoutingConfig, prices: PriceBook, replicates: in
         unsupported=counts[1],
         onto=counts[2:],
         logged_quality=logged,
-        labels=cube.tally.labelled.sum(axis=(0, 1, 2)),
+        labels=cube.tally.labelled.sum(axis=(0, 1, 3)),
         priced=priced,
         notes=tuple(notes),
     )
 
 
 def _columns(shape: tuple[int, ...]) -> Iterator[npt.NDArray[np.float64]]:
-    for tier in range(shape[1]):
+    for tier in range(shape[0]):
         column = np.zeros(shape)
-        column[:, tier] = 1
+        column[tier] = 1
         yield column
 
 
 def _joined(log: Draws, draws: Draws, name: str) -> Floats:
-    """Sum a quantity over groups, the log first and its resamples after it, (R + 1, F, 101, K)."""
-    return np.concatenate([getattr(side, name).sum(axis=1) for side in (log, draws)])
+    """Sum a quantity over groups, the log first and its resamples after it, (R + 1, F, K, 101)."""
+    return np.concatenate([getattr(side, name).sum(axis=1) for side in (log, draws)]).astype(float)
 
 
 def _quality(
@@ -104,12 +105,11 @@ def _quality(
     random: np.random.Generator,
     notes: list[str],
 ) -> tuple[list[Family], list[Reassignment], Floats]:
-    features, tiers = len(cube.features), len(cube.tiers)
     if not cube.tally.labelled.any():
         notes.append("None of the requests a boundary can move is labelled, so nothing can be said of quality.")
-        return [], [], np.zeros((0, features))
+        return [], [], np.zeros((0, len(cube.features)))
     families, floor, logged = [], [], []
-    curves = quality.expected(_joined(log, draws, "labelled"), _joined(log, draws, "quality"), tiers, random)
+    curves = fit_curves(_joined(log, draws, "labelled"), _joined(log, draws, "quality"), "logit", random)
     for _, curve in curves:
         moves = []
         for side, level in ((log, curve[:1]), (draws, curve[1:].astype(np.float32))):
@@ -133,7 +133,7 @@ def _cost(
     random: np.random.Generator,
     notes: list[str],
 ) -> tuple[list[Family], npt.NDArray[np.bool_]]:
-    tally, tiers = cube.tally, len(cube.tiers)
+    tally = cube.tally
     rates = effective_rates(cube, cube.calls.rates(), primary_prices(cube, config, prices))
     priced = np.asarray(~np.isnan(rates).any(axis=(0, 2)), dtype=np.bool_)
     if not priced.all():
@@ -143,10 +143,10 @@ def _cost(
     if not tally.served.any():
         return [], priced
     served = _joined(log, draws, "served")
-    curves = [levels(served, _joined(log, draws, name), tiers, random) for name in ("input", "output")]
+    curves = [levels(served, _joined(log, draws, name), random) for name in ("input", "output")]
     escalated = [_in_step(tally.escalation_cost, tally.served, side.served) for side in (log, draws)]
     if tally.escalation_cost.any():
-        curves.append(levels(served, np.concatenate([side.sum(axis=1) for side in escalated]), tiers, random))
+        curves.append(levels(served, np.concatenate([side.sum(axis=1) for side in escalated]).astype(float), random))
     answered = _answering_costs(cube, log, draws, rates)
     families = []
     for fitted in zip(*curves, strict=True):
@@ -154,11 +154,11 @@ def _cost(
         for index, side in enumerate((log, draws)):
             dtype = side.served.dtype
             parts = []
-            for place, (_, both) in enumerate(fitted):
+            for place, both in enumerate(fitted):
                 level = (both[1:] if index else both[:1]).astype(dtype)
                 if place < 2:
                     mass = (side.input, side.output)[place] / level[:, None]
-                    level = level * rates[None, :, None, :, place].astype(dtype)
+                    level = level * rates[None, :, :, None, place].astype(dtype)
                     now = answered[index] if place == 0 else np.zeros_like(mass)
                 else:
                     mass, now = side.served, escalated[index]
@@ -177,7 +177,7 @@ def _answering_costs(cube: Cube, log: Draws, draws: Draws, rates: npt.NDArray[np
     """Return what each cell's calls to answer cost: exactly in the log, in proportion to tokens in its resamples."""
 
     def worth(side: Draws) -> Floats:
-        of_input, of_output = (rates[None, None, :, None, :, place].astype(side.input.dtype) for place in (0, 1))
+        of_input, of_output = (rates[:, :, None, place].astype(side.input.dtype) for place in (0, 1))
         value: Floats = side.input * of_input + side.output * of_output
         return value
 

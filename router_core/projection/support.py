@@ -18,12 +18,12 @@ AMBER, RED = 0.02, 0.10  # unsupported shares of all traffic
 
 
 def supported(cube: Cube) -> npt.NDArray[np.bool_]:
-    """Say for each (score, tier) whether the tier has 10 labelled requests within 5 scores, over all features."""
+    """Say for each (tier, score) whether the tier has 10 labelled requests within 5 scores, over all features."""
     labels = cube.tally.labelled.sum(axis=(0, 1))
-    sums = np.concatenate([np.zeros((1, labels.shape[1]), dtype=np.int64), labels.cumsum(axis=0)])
-    scores = np.arange(len(labels))
-    low, high = np.maximum(scores - WITHIN, 0), np.minimum(scores + WITHIN + 1, len(labels))
-    near: npt.NDArray[np.bool_] = sums[high] - sums[low] >= LEAST_NEARBY
+    sums = np.concatenate([np.zeros((len(labels), 1), dtype=np.int64), labels.cumsum(axis=1)], axis=1)
+    scores = np.arange(labels.shape[1])
+    low, high = np.maximum(scores - WITHIN, 0), np.minimum(scores + WITHIN + 1, labels.shape[1])
+    near: npt.NDArray[np.bool_] = sums[:, high] - sums[:, low] >= LEAST_NEARBY
     return near
 
 

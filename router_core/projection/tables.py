@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Reassignment:
-    """What changes when the requests of a (feature, score) cell are given to a tier; arrays (R, F, 101, K).
+    """What changes when the requests of a (feature, score) cell are given to a tier; arrays (R, F, K, 101).
 
     ``policy`` moves those the boundaries had sent elsewhere, ``explored`` those chance had sent elsewhere; ``swapped``
     moves those chance had sent to the very tier that the boundaries now choose to the tier they chose before, so
@@ -29,25 +29,25 @@ class Reassignment:
 
     @classmethod
     def of(cls, mass: Floats, level: Floats, logged: Floats, live: Ints) -> Reassignment:
-        """Give ``mass`` (R, group, F, 101, K) the new tier's ``level`` (R, F, 101, K) in place of what was ``logged``.
+        """Give ``mass`` (R, group, F, K, 101) the new tier's ``level`` (R, F, K, 101) in place of what was ``logged``.
 
         ``live`` (F, 101) is the tier the live boundaries choose.
         """
         moved = [
-            level * (mass[:, group].sum(axis=-1, keepdims=True) - mass[:, group])
-            - (logged[:, group].sum(axis=-1, keepdims=True) - logged[:, group])
+            level * (mass[:, group].sum(axis=2, keepdims=True) - mass[:, group])
+            - (logged[:, group].sum(axis=2, keepdims=True) - logged[:, group])
             for group in (POLICY, EXPLORED)
         ]
-        now = np.take_along_axis(level, np.broadcast_to(live[None, ..., None], (*level.shape[:-1], 1)), axis=-1)
+        now = np.take_along_axis(level, live[None, :, None], axis=2)
         swapped = mass[:, EXPLORED] * now - logged[:, EXPLORED]
-        elsewhere = np.arange(level.shape[-1]) != live[..., None]
+        elsewhere = np.arange(level.shape[2])[:, None] != live[:, None]
         return cls(moved[0], moved[1], swapped * elsewhere)
 
     def __add__(self, other: Reassignment) -> Reassignment:
         return Reassignment(self.policy + other.policy, self.explored + other.explored, self.swapped + other.swapped)
 
     def under(self, target: Exploration | None, live: Exploration) -> Floats:
-        """Return the change of giving each cell to each tier when a target explores as it says, (R, F, 101, K).
+        """Return the change of giving each cell to each tier when a target explores as it says, (R, F, K, 101).
 
         Without a ``target`` nothing stays explored: chance no longer sends any request elsewhere.
         """
@@ -63,7 +63,7 @@ class Reassignment:
         counts = others.sum(axis=1)
         shares = np.divide(others, counts[:, None], out=np.zeros_like(others), where=counts[:, None] > 0)
         more = more * (counts > 0)
-        spread = self.policy @ shares.T.astype(self.policy.dtype)
+        spread = np.matmul(shares.astype(self.policy.dtype), self.policy)
         kept = (1 - more) * self.policy + more * spread
         return np.add(kept, less * self.explored + (1 - less) * self.swapped)
 
@@ -83,18 +83,18 @@ class Table:
 
     @classmethod
     def of(cls, changes: list[Floats], dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Table:
-        """Stack changes, each (R, F, 101, K), as columns; ``shape`` is (F, K - 1)."""
+        """Stack changes, each (R, F, K, 101), as columns; ``shape`` is (F, K - 1)."""
         features, marks = shape
         first = np.arange(features * marks).reshape(shape) * (SCORES + 1)
         if not changes:
             return cls(np.zeros((first.size * (SCORES + 1), 0, 1)), first, np.zeros((features, marks + 1, 0, 1)))
         rows, on = [], []
         for change in changes:
-            sums = np.zeros((*change.shape[:2], SCORES + 1, change.shape[3]), dtype=change.dtype)
-            np.cumsum(change, axis=2, out=sums[:, :, 1:])
-            step = sums[..., :-1] - sums[..., 1:]
-            rows.append(np.ascontiguousarray(step.transpose(1, 3, 2, 0), dtype=dtype).reshape(-1, len(change)))
-            on.append(sums[:, :, -1].transpose(1, 2, 0))
+            sums = np.zeros((*change.shape[:3], SCORES + 1), dtype=change.dtype)
+            np.cumsum(change, axis=3, out=sums[..., 1:])
+            step = sums[:, :, :-1] - sums[:, :, 1:]
+            rows.append(np.ascontiguousarray(step.transpose(1, 2, 3, 0), dtype=dtype).reshape(-1, len(change)))
+            on.append(sums[..., -1].transpose(1, 2, 0))
         return cls(np.stack(rows, axis=1), first, np.stack(on, axis=2))
 
     def between(self, starts: Ints, live: Ints, here: slice) -> Floats:

@@ -13,8 +13,7 @@ from router_core.projection.cube import Cube
 from router_core.projection.curves import fit_curves
 from router_core.projection.pricing import ANSWER, nusd_per_token
 
-Floats = npt.NDArray[np.float64]
-AnyFloats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating]
 
 _AS_MANY = 20.0  # requests' worth of tokens with which the tier's overall mix of rates joins a feature's own
 
@@ -24,11 +23,11 @@ def effective_rates(cube: Cube, rates: Floats, fallback: Sequence[Price | None])
 
     They hold the tier's own mix of models, price steps and cached input. ``fallback`` prices a tier without traffic.
     """
-    _, features, _, tiers = shape = cube.tally.decisions.shape
+    _, features, tiers, _ = shape = cube.tally.decisions.shape
     calls = cube.calls
     priced = rates[calls.price]
     at = np.flatnonzero((calls.part == ANSWER) & (calls.where >= 0) & ~np.isnan(priced[:, 1]))
-    _, feature, _, tier = np.unravel_index(calls.where[at], shape)
+    _, feature, tier, _ = np.unravel_index(calls.where[at], shape)
     tokens = calls.tokens[at].astype(float)
     money = tokens * np.nan_to_num(priced[at])
 
@@ -36,7 +35,7 @@ def effective_rates(cube: Cube, rates: Floats, fallback: Sequence[Price | None])
         sums = np.bincount(feature * tiers + tier, values[:, columns].sum(axis=1), minlength=features * tiers)
         return sums.reshape(features, tiers).astype(float)
 
-    served = np.maximum(cube.tally.served.sum(axis=(0, 1, 2)), 1)
+    served = np.maximum(cube.tally.served.sum(axis=(0, 1, 3)), 1)
     found = np.empty((features, tiers, 2))
     for place, columns in enumerate(([0, 2, 3], [1])):  # input: plain, read from and written to cache; output
         spent, counted = total(money, columns), total(tokens, columns)
@@ -53,24 +52,11 @@ def primary_prices(cube: Cube, config: RoutingConfig, prices: PriceBook) -> list
     return [prices.find(*config.price_names(tier.models[0]), at_ms) for tier in config.tiers]
 
 
-def levels(served: AnyFloats, sums: AnyFloats, tiers: int, random: np.random.Generator) -> Iterator[tuple[str, Floats]]:
-    """Yield, for each family of curves, the expected amount a request by feature, score and tier, (R, F, 101, K).
+def levels(served: Floats, sums: Floats, random: np.random.Generator) -> Iterator[Floats]:
+    """Yield, for each family of curves, the expected amount a request, (R, F, K, 101).
 
-    ``served`` and ``sums`` are (R, F, 101, K): requests that called a model, and their tokens or nano-dollars.
+    ``served`` and ``sums`` are (R, F, K, 101): requests that called a model, and their tokens or nano-dollars.
     """
-    feature, score, tier = np.nonzero(served[0])
-    counts = served[:, feature, score, tier].astype(float)
-    amounts = sums[:, feature, score, tier].astype(float)
-    typical = max(amounts[0].sum() / max(counts[0].sum(), 1.0), 1e-9)
-    for family, predictor in fit_curves(
-        feature,
-        score,
-        tier,
-        counts,
-        amounts / typical,
-        "log",
-        features=served.shape[1],
-        tiers=tiers,
-        random=random,
-    ):
-        yield family.name, typical * np.exp(np.clip(predictor, -20, 20))
+    typical = max(float(sums[0].sum() / max(served[0].sum(), 1)), 1e-9)
+    for _, expected in fit_curves(served, sums / typical, "log", random):
+        yield typical * expected
