@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DB     ?= data/tierwise.db
 
-.PHONY: setup run test check bench lock clean browser
+.PHONY: setup run test check bench lock clean browser screenshots
 
 setup: $(STAMP)
 
@@ -39,6 +39,10 @@ browser:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	    echo "Installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
 	  else echo "Browser tests are skipped: install Chromium first (Debian: sudo apt-get install chromium)"; fi; }
+
+# The README's pictures: every page on demo data, light, dark and on a phone.
+screenshots: setup browser
+	$(BIN)/python tests/browser/screenshots.py
 
 # Pins with hashes, and no addresses.
 lock: setup

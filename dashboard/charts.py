@@ -7,6 +7,7 @@ figure follows the reader's light or dark theme at once, without being drawn aga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,12 +29,12 @@ LIVE: Final = theme.CATEGORY_6
 DRAFT: Final = theme.CATEGORY_7
 BASELINE: Final = theme.CATEGORY_8
 FAINT: Final = theme.FADED_TEXT_05
-BETTER: Final = theme.INCREASING
-WORSE: Final = theme.DECREASING
 
 CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 MOST_POINTS: Final = 500
 HEIGHT: Final = 310
+_FAR_APART: Final = 6
+_ASIDE: Final = "\N{NO-BREAK SPACE}" * 3  # room for a marker between a point and its name
 _POINT: Final = ["name", "role", "usd", "quality", "usd_low", "usd_high", "quality_low", "quality_high"]
 
 
@@ -86,12 +87,8 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
             line={"color": DRAFT, "width": 1.5, "dash": "dot", "shape": "spline", "smoothing": 0.5},
             hovertemplate="%{x:$,.2f}, quality %{y:.1%}<extra>Best setting</extra>",
         )
-    looks: dict[str, tuple[str, str, int, str]] = {
-        "control": ("Controls", "circle", 9, BASELINE),
-        "live": ("Today", "circle", 14, LIVE),
-        "draft": ("Draft", "diamond", 13, DRAFT),
-    }
-    for role, (title, symbol, size, colour) in looks.items():
+    looks = {"control": ("circle", 9, BASELINE), "live": ("circle", 14, LIVE), "draft": ("diamond", 13, DRAFT)}
+    for role, (symbol, size, colour) in looks.items():
         rows = shown[shown["role"] == role]
         if rows.empty:
             continue
@@ -99,12 +96,12 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
             x=rows["usd"],
             y=rows["at"],
             mode="markers",
-            name=title,
+            name=role,
             marker={
-                "size": size,
+                "size": rows["quality"].notna() * size,
                 "symbol": symbol,
                 "color": colour,
-                "opacity": rows["quality"].notna().astype(float),
+                "opacity": 1,
                 "line": {"width": 1.5, "color": theme.BG_COLOR},
             },
             error_x=_whiskers(rows, "usd", "usd", colour),
@@ -112,27 +109,27 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
             cliponaxis=False,
             hovertemplate=[_told(row) for row in rows.to_dict("records")],
         )
-    # Names of ranges stand above them, names of points beside them, so that neighbours do not cover each other.
+    # Names of ranges stand below them, names of points beside them, so that neighbours do not cover each other.
     known = shown["quality"].notna()
     figure.add_scatter(
         x=shown["usd"],
-        y=shown["at"].where(known, shown["quality_high"]),
+        y=shown["at"].where(known, shown["quality_low"]),
         mode="text",
-        text=shown["name"],
-        textposition=[side if point else "top center" for side, point in zip(_sides(shown["usd"]), known, strict=True)],
+        text=_ASIDE + shown["name"] + _ASIDE,
+        textposition=[side if point else "bottom center" for side, point in zip(_sides(shown), known, strict=True)],
         textfont={"size": 11},
         cliponaxis=False,
-        showlegend=False,
         hoverinfo="skip",
     )
-    figure.update_layout(hovermode="closest")
-    widest = float(shown["usd"].max()) if len(shown) else 0.0
-    figure.update_xaxes(title={"text": "Cost", "font": {"size": 11}}, **_dollars(widest), nticks=6)
-    figure.update_yaxes(title={"text": "Quality", "font": {"size": 11}}, nticks=6)
+    figure.update_layout(hovermode="closest", showlegend=False, margin={"t": 10})
     if not shown.empty:
-        figure.update_xaxes(range=_padded(shown, ["usd", "usd_low", "usd_high"], least=0.0, room=0.14))
         quality = _padded(shown, ["at", "quality_low", "quality_high"], most=1.03, room=0.12, least_span=0.04)
-        figure.update_yaxes(range=quality, tickformat=".0%" if quality[1] - quality[0] > 0.06 else ".1%")
+        figure.update_yaxes(range=quality, tickformat=".0%" if quality[1] - quality[0] > 0.06 else ".1%", nticks=6)
+        figure.update_xaxes(
+            **_cost_axis([float(end) for column in ("usd", "usd_low", "usd_high") for end in shown[column].dropna()])
+        )
+    figure.update_xaxes(title={"text": "Cost", "font": {"size": 11}})
+    figure.update_yaxes(title={"text": "Quality", "font": {"size": 11}})
     return figure
 
 
@@ -183,15 +180,15 @@ def effect_by(frame: pd.DataFrame, *, most: int = 12) -> go.Figure:
         x=rows["usd"],
         y=rows["name"],
         orientation="h",
-        marker={"color": [BETTER if value <= 0 else WORSE for value in rows["usd"]], "cornerradius": 2},
+        marker={"color": DRAFT, "opacity": 0.5, "cornerradius": 2},
         error_x={
             "type": "data",
             "symmetric": False,
             "array": rows["high"] - rows["usd"],
             "arrayminus": rows["usd"] - rows["low"],
-            "thickness": 1.2,
-            "width": 4,
-            "color": BASELINE,
+            "thickness": 1.5,
+            "width": 5,
+            "color": DRAFT,
         },
         hovertemplate="%{y}: %{x:+$,.2f}<extra></extra>",
         showlegend=False,
@@ -349,29 +346,41 @@ def _told(row: Mapping[Hashable, Any]) -> str:
 def _dollars(largest: float) -> dict[str, Any]:
     """Return the tick format of a money axis: whole dollars where they tell, cents and less where they do not."""
     if largest >= 10_000:
-        return {"tickprefix": "$", "tickformat": "~s"}
+        return {"tickformat": "$~s"}
     digits = 0 if largest >= 10 else 2 if largest >= 0.1 else 4
-    return {"tickprefix": "$", "tickformat": f",.{digits}f"}
+    return {"tickformat": f"$,.{digits}f"}
 
 
-def _sides(values: pd.Series[float]) -> list[str]:
-    """Put names on the inner side, so that none leaves the figure."""
-    middle = (float(values.min()) + float(values.max())) / 2
-    return ["middle left" if value > middle else "middle right" for value in values]
+def _cost_axis(values: Sequence[float]) -> dict[str, Any]:
+    """Return a cost axis from the cheapest to the dearest, in ratios where they lie far apart."""
+    low, high = min(values), max(values)
+    if low > 0 and high / low >= _FAR_APART:
+        edges = [math.log10(low), math.log10(high)]
+        room = (edges[1] - edges[0]) * 0.13
+        steps = [mark * 10.0**power for power in range(-9, 10) for mark in (1, 2, 5)]
+        shown = [step for step in steps if edges[0] - room <= math.log10(step) <= edges[1] + room]
+        names = [wording.dollars(step).removesuffix(".00") for step in shown]
+        return {"type": "log", "range": [edges[0] - room, edges[1] + room], "tickvals": shown, "ticktext": names}
+    room = max((high - low) * 0.14, high * 0.02, 1e-9)
+    return {"range": [low - room, high + room], "nticks": 6, **_dollars(high)}
+
+
+def _sides(points: pd.DataFrame) -> list[str]:
+    """Put the names of two neighbours on opposite sides: that of the cheaper of today and draft on its left."""
+    pair = points[points["role"].isin(("live", "draft"))]["usd"]
+    middle = float(pair.mean())
+    return [
+        "top center" if role == "control" else "middle left" if value < middle and len(pair) > 1 else "middle right"
+        for value, role in zip(points["usd"], points["role"], strict=True)
+    ]
 
 
 def _padded(
-    points: pd.DataFrame,
-    columns: Sequence[str],
-    *,
-    room: float,
-    least: float | None = None,
-    most: float | None = None,
-    least_span: float = 0.0,
+    points: pd.DataFrame, columns: Sequence[str], *, room: float, most: float, least_span: float
 ) -> list[float]:
     low, high = float(points[list(columns)].min().min()), float(points[list(columns)].max().max())
     span = max(high - low, least_span, abs(high) * 0.05, 1e-9)
     bottom, top = low - span * room, high + span * room
     if top - bottom < least_span:
         bottom, top = (low + high - least_span) / 2, (low + high + least_span) / 2
-    return [max(bottom, least - span * room) if least is not None else bottom, min(top, most) if most else top]
+    return [bottom, min(top, most)]

@@ -85,7 +85,7 @@ def nudged(values: Sequence[int], index: int, value: int) -> tuple[int, ...]:
 
 def difference(live: RoutingConfig, target: RoutingConfig) -> str:
     """Return the YAML difference as a unified diff; empty where nothing differs."""
-    lines = difflib.unified_diff(
+    changes = difflib.unified_diff(
         dump_config(live).splitlines(), dump_config(target).splitlines(), "live", "draft", lineterm="", n=2
     )
-    return "\n".join(list(lines)[2:])
+    return "\n".join(line for line in list(changes)[2:] if not line.startswith("@@"))

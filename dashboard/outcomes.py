@@ -170,9 +170,7 @@ def _row(name: str, estimate: Estimate, *, logged: bool = False) -> dict[str, st
         "policy": name,
         "cost": wording.usd(cost.projected),
         "saving": wording.share(estimate.saving.value),
-        "quality": _or_range(
-            quality.projected, quality.low, quality.high, quality.logged, lambda share: wording.share(share, digits=1)
-        ),
+        "quality": _or_range(quality.projected, quality.low, quality.high, quality.logged, wording.share),
     }
 
 
@@ -209,6 +207,8 @@ def _or_range(value: Any, low: Any, high: Any, base: Any, write: Any) -> str:
     """Write the figure; where only its range is known, the range."""
     if value is not None or low is None or high is None or base is None:
         return str(write(value))
+    if write is wording.share:
+        return f"{wording.share(base + low, digits=0).removesuffix('%')} to {wording.share(base + high, digits=0)}"
     return f"{write(base + low)} to {write(base + high)}"
 
 

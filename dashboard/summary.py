@@ -17,7 +17,10 @@ WEEKS: Final = 21  # days from which trends are shown as means of seven days
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums of a view; money in nano-dollars. Shares are None where there is nothing to take a share of."""
+    """Sums of a view; money in nano-dollars. Shares are None where there is nothing to take a share of.
+
+    ``priced_share`` is of the calls that used tokens: one that was refused costs nothing and needs no price.
+    """
 
     decisions: int
     succeeded: int
@@ -55,7 +58,7 @@ def totals(lines: pd.DataFrame) -> Totals:
         succeeded=int(lines.loc[lines["status"] == OK, "decisions"].sum()),
         attempts=number["attempts"],
         cost_nusd=number["list_cost_nusd"],
-        priced_share=_ratio(number["priced_attempts"], number["attempts"]),
+        priced_share=_ratio(number["priced_attempts"], number["priced_attempts"] + number["unpriced_attempts"]),
         labelled=number["labelled"],
         quality=_ratio(number["quality_ppm_sum"] / MILLION, number["labelled"]),
         failovers=number["failovers"],
@@ -74,7 +77,7 @@ def daily(lines: pd.DataFrame) -> pd.DataFrame:
             "quality": _over(days["quality_ppm_sum"] / MILLION, days["labelled"]),
             "failover_share": _over(days["failovers"], days["decisions"]),
             "usd_per_thousand": _over(days["list_cost_nusd"] / NANO * 1000, good),
-            "priced": _over(days["priced_attempts"], days["attempts"]),
+            "priced": _over(days["priced_attempts"], days["priced_attempts"] + days["unpriced_attempts"]),
         }
     )
 
@@ -95,7 +98,7 @@ def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
             "quality": _over(groups["quality_ppm_sum"] / MILLION, groups["labelled"]),
             "labelled": groups["labelled"],
             "failover_share": _over(groups["failovers"], groups["decisions"]),
-            "priced": _over(groups["priced_attempts"], groups["attempts"]),
+            "priced": _over(groups["priced_attempts"], groups["priced_attempts"] + groups["unpriced_attempts"]),
         }
     )
     frame.index.name = key
@@ -156,6 +159,7 @@ _SUMMED: Final = (
     "decisions",
     "attempts",
     "priced_attempts",
+    "unpriced_attempts",
     "list_cost_nusd",
     "labelled",
     "quality_ppm_sum",

@@ -29,9 +29,9 @@ class Place(NamedTuple):
 def header(title: str) -> Place:
     """Write a page's title with its controls at the right, and leave a line below for what its figures are of."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.title(title, anchor=False, width="content")
+        st.title(title, anchor=False, width="stretch", wrap=False)
         controls = st.container(
-            horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", width="stretch"
+            horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", width="content"
         )
     caption = st.container(horizontal=True, vertical_alignment="center", gap="xsmall")
     said()

@@ -79,8 +79,6 @@ def test_every_colour_is_a_role_of_the_theme(name: str, figure: go.Figure) -> No
         charts.LIVE,
         charts.DRAFT,
         charts.BASELINE,
-        charts.BETTER,
-        charts.WORSE,
         charts.theme.BG_COLOR,
     }
     assert {colour[:7] for colour in colours(figure.to_dict())} <= roles
@@ -107,8 +105,8 @@ def test_no_series_has_more_points_than_can_be_read() -> None:
 
 
 def test_where_quality_is_unknown_only_its_range_is_drawn() -> None:
-    control = next(trace for trace in charts.cost_and_quality(points()).data if trace.name == "Controls")
-    assert list(control.marker.opacity) == [0.0]
+    control = next(trace for trace in charts.cost_and_quality(points()).data if trace.name == "control")
+    assert list(control.marker.size) == [0]
     assert (control.y[0] - control.error_y.arrayminus[0], control.y[0] + control.error_y.array[0]) == pytest.approx(
         (0.5, 0.8)
     )
@@ -136,6 +134,7 @@ def lines(**changes: Any) -> dict[str, Any]:
         "decisions": 10,
         "attempts": 12,
         "priced_attempts": 9,
+        "unpriced_attempts": 3,
         "list_cost_nusd": 5_000_000_000,
         "labelled": 4,
         "quality_ppm_sum": 3_000_000,
