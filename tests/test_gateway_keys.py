@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,3 +146,12 @@ def test_a_key_decides_the_team_and_bounds_the_features() -> None:
     assert with_key(Request("x"), key("a", "default")).feature == "default"
     with pytest.raises(FeatureNotAllowedError, match="it is for 'a'"):
         with_key(Request("x", feature="c"), key("a"))
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path, tierwise: Tierwise) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, _, said = tierwise("serve", "--port", port, "--db", str(tmp_path / "ledger.db"))
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in said
+    assert len(said.strip().splitlines()) == 1

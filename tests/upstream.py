@@ -1,12 +1,11 @@
 """A real OpenAI-compatible upstream as a process of its own; the model it is asked for says how it behaves.
 
 Run as ``python tests/upstream.py`` it listens on a free local port and prints it. Models: ``ok`` answers;
-``http-500`` (any number) answers with that status; ``wait-429`` asks to wait three seconds; ``flaky`` fails with 500
-every other time; ``html`` sends a page; ``hang`` never answers; ``slow`` pauses between pieces; ``cut`` breaks off in
-the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing; ``no-choices`` answers without any;
+``http-500`` (any number) answers with that status; ``wait-429`` asks to wait three seconds; ``html`` sends a page;
+``hang`` never answers; ``slow`` pauses between pieces; ``paced`` sends 200, two milliseconds apart; ``cut`` breaks off
+in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing; ``no-choices`` answers without any;
 ``overflow`` finds the prompt too long; ``error-event`` reports an error inside the stream; ``cost`` states its price;
-``echo-key`` repeats the caller's key in its refusal.
-``GET /calls`` lists the bodies received.
+``echo-key`` repeats the caller's key in its refusal. ``GET /calls`` lists the bodies received.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_PAUSES = {"slow": 0.2, "paced": 0.002}
 WORDS = ("The", " answer", " is", " forty", "-two", ".")
 USAGE = {
     "prompt_tokens": 11,
@@ -67,8 +67,6 @@ class App:
             await asyncio.sleep(3600)
         elif model.startswith("http-"):
             await _json(send, int(model[5:]), {"error": {"message": f"fault {model}", "type": "fault", "code": None}})
-        elif model == "flaky" and len(self.calls) % 2:
-            await _json(send, 500, {"error": {"message": "a hiccup", "type": "server_error", "code": None}})
         elif model == "wait-429":
             await _json(send, 429, {"error": {"message": "slow down", "code": "rate_limit"}}, [(b"retry-after", b"3")])
         elif model == "overflow":
@@ -99,7 +97,7 @@ class App:
         if model == "cut-early":
             return
         base = _base(model, "chat.completion.chunk")
-        for place, word in enumerate(WORDS):
+        for place, word in enumerate(WORDS if model != "paced" else ("word ",) * 200):
             if model == "error-event":
                 await _piece(send, {"error": {"message": "overloaded", "type": "server_error", "code": None}})
                 return
@@ -110,8 +108,8 @@ class App:
                 return
             delta = {"role": "assistant", "content": word} if place == 0 else {"content": word}
             await _piece(send, {**base, "choices": [_choice("delta", delta, None)], "usage": None})
-            if model == "slow":
-                await asyncio.sleep(0.2)
+            if model in _PAUSES:
+                await asyncio.sleep(_PAUSES[model])
         await _piece(send, {**base, "choices": [_choice("delta", {}, "stop")], "usage": None})
         if (asked.get("stream_options") or {}).get("include_usage") and model != "no-usage":
             await _piece(send, {**base, "choices": [], "usage": USAGE})

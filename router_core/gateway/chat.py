@@ -17,6 +17,7 @@ from router_core.serving.router import Answer, Delivery
 
 Headers = list[tuple[bytes, bytes]]
 
+_PRINTABLE = bytes(code if 32 <= code < 127 else ord("?") for code in range(256))
 _JSON = (b"content-type", b"application/json")
 _STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -107,7 +108,7 @@ def _facts(answer: Answer) -> Headers:
 
 
 def _ascii(text: str) -> bytes:
-    return text.encode("ascii", "replace")
+    return text.encode("ascii", "replace").translate(_PRINTABLE)
 
 
 async def _refuse(error: TierwiseError, send: Send) -> None:

@@ -121,7 +121,8 @@ class Router:
     async def complete(self, body: Mapping[str, Any], request: Request | None = None) -> Answer:
         """Serve one OpenAI chat request and return its answer, recorded.
 
-        ``request`` says what routing is to know of it; without one, that is read from ``body``. With ``stream`` in
+        ``request`` says what routing is to know of it, of a body that was checked; without one the body is checked and
+        that is read from it. With ``stream`` in
         the body the answer comes in pieces and is recorded before the last. Raises ``InputError`` for a body that
         cannot be used, ``UnknownModelError``, and, once it is recorded, the ``ProviderError`` of a request that no
         endpoint answered; what ``record`` raises passes through.

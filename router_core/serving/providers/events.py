@@ -13,8 +13,10 @@ from router_core.serving.messages import EVENT, event_data
 
 DONE = b"data: [DONE]\n\n"
 
-# Quotes inside JSON strings are escaped, so a model that writes "usage": { in its answer does not match.
-_NOTABLE = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]|^data:\s*\[DONE\]', re.MULTILINE)
+# Quotes inside JSON strings are escaped, so a model that writes "usage": { in its answer does not match. The pattern
+# begins with one fixed character, which is searched for ten times faster than alternatives are.
+_NOTABLE = re.compile(rb'"(?:usage"\s*:\s*\{|finish_reason"\s*:\s*"|error"\s*:\s*[{"])')
+_END = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _TOKEN = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|arguments|name)"\s*:\s*"[^"]')
 _LONGEST_EVENT = 16 * 2**20
 
@@ -39,27 +41,28 @@ class EventReader:
         """Return what can be passed on now; raises ``BadAnswerError`` on an error event, which is then its body."""
         if self._rest:
             data = self._rest + data
-        end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-        if end < 4:
-            self._rest = _bounded(data)
-            return b""
-        self._rest = _bounded(data[end:])
-        events = data[:end]
+            self._rest = b""
+        events = data
+        if not data.endswith(b"\n\n"):
+            end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
+            self._rest = _bounded(data[end:] if end >= 4 else data)
+            if end < 4:
+                return b""
+            events = data[:end]
         if not self.spoke and _TOKEN.search(events):
             self.spoke = True
-        if not _NOTABLE.search(events):
+        if not _NOTABLE.search(events) and b"[DONE]" not in events:
             return events
         return b"".join(event for event in EVENT.findall(events) if self._passes(event))
 
     def _passes(self, event: bytes) -> bool:
         if self.done:
             return False
-        found = _NOTABLE.search(event)
-        if found is None:
-            return True
-        if found[0].startswith(b"data:"):
+        if b"[DONE]" in event and _END.search(event):
             self.done = True
             return False
+        if not _NOTABLE.search(event):
+            return True
         data = event_data(event)
         if not isinstance(data, dict):
             return True
