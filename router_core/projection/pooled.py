@@ -41,7 +41,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients ``common`` (R, 1 + K, B) and ``own`` (R, F, 1 + K, B), the latter zero where features cannot depart."""
+    """Coefficients ``common`` (R, 1 + K, B) and ``own`` (R, F, 1 + K, B), zero where features cannot depart."""
 
     common: Floats
     own: Floats
@@ -49,7 +49,8 @@ class Fit:
     def predictor(self, basis: Floats) -> Floats:
         """Return the linear predictor on the grid, (R, F, K, scores), for ``basis`` (scores, B)."""
         both = self.common[:, None] + self.own
-        return np.matmul(both[:, :, :1] + both[:, :, 1:], basis.T)
+        predictor: Floats = np.matmul(both[:, :, :1] + both[:, :, 1:], basis.T)
+        return predictor
 
 
 def fit(
@@ -63,7 +64,7 @@ def fit(
     start: Fit | None = None,
     steps: int = 25,
 ) -> Fit:
-    """Fit by Newton's method. ``counts`` and ``sums`` are (R, F, K, scores), ``centre`` the prior means (zero if left out).
+    """Fit by Newton's method; ``counts`` and ``sums`` are (R, F, K, scores), ``centre`` the prior means, else zero.
 
     ``logit`` takes sums of outcomes in 0..1, ``log`` sums of non-negative outcomes whose variance is in proportion to
     their mean. Both links are canonical, so fitted totals equal observed ones wherever a coefficient is free.
@@ -98,6 +99,8 @@ def _derivatives(basis: Floats, counts: Floats, sums: Floats, predictor: Floats,
     replicates, features, tiers, _ = counts.shape
     width = basis.shape[1]
     np.clip(predictor, -_MOST, _MOST, out=predictor)
+    expected: Floats
+    weight: Floats
     if link == "logit":
         mean = 1 / (1 + np.exp(-predictor))
         expected = counts * mean
@@ -152,7 +155,7 @@ def draw_centre(random: np.random.Generator, prior: Prior, features: int, replic
 
 
 def log_evidence(basis: Floats, counts: Floats, sums: Floats, prior: Prior, link: Link, found: Fit) -> float:
-    """Return the log marginal likelihood of the log itself (R = 1) under a prior, by Laplace's method, up to a constant."""
+    """Return the log marginal likelihood of the log itself (R = 1) by Laplace's method, up to a constant."""
     predictor = np.clip(found.predictor(basis), -_MOST, _MOST)
     information, _ = _derivatives(basis, counts, sums, predictor.copy(), link)
     expected = np.logaddexp(0, predictor) if link == "logit" else np.exp(predictor)
@@ -171,7 +174,7 @@ def log_evidence(basis: Floats, counts: Floats, sums: Floats, prior: Prior, link
 
 
 def own_variance(basis: Floats, counts: Floats, sums: Floats, prior: Prior, link: Link, found: Fit) -> Floats:
-    """Return the posterior variances (F, 1 + K, B) of features' departures in the log itself, the rest taken as known."""
+    """Return the posterior variances (F, 1 + K, B) of features' departures in the log itself, given the rest."""
     information, _ = _derivatives(basis, counts, sums, found.predictor(basis), link)
     departs = prior.departs
     block = information[0][:, departs[:, None], departs] + np.diag(prior.own.ravel()[departs] ** -2.0)

@@ -173,7 +173,7 @@ def _in_step(total: Ints, count: Ints, drawn: Floats) -> Floats:
     return drawn * np.divide(total, count, out=np.zeros(total.shape), where=count > 0).astype(drawn.dtype)
 
 
-def _answering_costs(cube: Cube, log: Draws, draws: Draws, rates: npt.NDArray[np.float64]) -> tuple[Floats, Floats]:
+def _answering_costs(cube: Cube, log: Draws, draws: Draws, rates: Floats) -> tuple[Floats, Floats]:
     """Return what each cell's calls to answer cost: exactly in the log, in proportion to tokens in its resamples."""
 
     def worth(side: Draws) -> Floats:

@@ -19,4 +19,5 @@ def logged(decisions: Floats, labelled: Floats, quality: Floats, expected: Float
     known = labelled.sum(axis=(1, 4), keepdims=True)
     weight = np.divide(count, known, out=np.zeros_like(count), where=known > 0)
     # Written so that with every request labelled (weight 1) the curve cancels exactly.
-    return np.add(weight * quality, expected[:, None] * (decisions - weight * labelled))
+    total: Floats = weight * quality + expected[:, None] * (decisions - weight * labelled)
+    return total

@@ -65,7 +65,8 @@ class Reassignment:
         more = more * (counts > 0)
         spread = np.matmul(shares.astype(self.policy.dtype), self.policy)
         kept = (1 - more) * self.policy + more * spread
-        return np.add(kept, less * self.explored + (1 - less) * self.swapped)
+        change: Floats = kept + less * self.explored + (1 - less) * self.swapped
+        return change
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ class Table:
         differs = starts[here] != live[here]
         rows = self.first[here][differs]
         new: Floats = self.rows[rows + starts[here][differs]].sum(axis=0)
-        return np.subtract(new, self.rows[rows + live[here][differs]].sum(axis=0))
+        old: Floats = self.rows[rows + live[here][differs]].sum(axis=0)
+        change: Floats = new - old
+        return change
 
     def under(self, starts: Ints, here: slice) -> Floats:
         """Return what boundaries change against the log itself, (columns, R)."""
