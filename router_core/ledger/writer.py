@@ -261,7 +261,10 @@ def replay_spool(ledger: Ledger, spool: Path | None = None) -> int:
 
     Raises ``LedgerError`` where the ledger cannot be written.
     """
-    writer = LedgerWriter(ledger, spool=spool)
+    path = spool or default_spool(ledger)
+    if not path.exists() or path.stat().st_size == 0:
+        return 0
+    writer = LedgerWriter(ledger, spool=path)
     writer.close()
     stats = writer.stats()
     if stats.away:
