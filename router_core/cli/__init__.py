@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 # Each module registers its verbs on `app` when imported; heavy imports wait inside the verbs.
-_NOUNS = ("demo", "serve", "keys", "dashboard", "run", "spend", "project", "config", "prices", "fit", "rollup")
+_NOUNS = ("demo", "serve", "keys", "dashboard", "run", "spend", "project", "config", "prices", "fit", "route", "rollup")
 
 
 def print_json(value: Any) -> None:

@@ -104,7 +104,7 @@ def push(
         changes = diff_configs(before.config, config)
         if changes:
             after = versions.push(
-                ledger, config, author=author or _login(), note=why, expected=expected or before.version
+                ledger, config, author=author or login(), note=why, expected=expected or before.version
             )
         else:
             after = before
@@ -144,7 +144,7 @@ def rollback(
 
     with _open(db) as ledger:
         before = versions.live(ledger)
-        after = versions.rollback(ledger, to, author=author or _login(), note=why)
+        after = versions.rollback(ledger, to, author=author or login(), note=why)
     _tell(after, diff_configs(before.config, after.config), as_json, f"Version {after.version} is live.")
 
 
@@ -192,7 +192,8 @@ def _when(version: Version) -> str:
     return datetime.fromtimestamp(version.created_at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _login() -> str:
+def login() -> str:
+    """Return who is at the keyboard, as versions name their author."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no login name where there is no user database

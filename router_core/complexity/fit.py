@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,23 +55,24 @@ class Fit:
 def fit(graded: Graded, *, train_share: float = 0.7, seed: int = 0, progress: Progress | None = None) -> Fit:
     """Fit a gain scorer on a random ``train_share`` of the prompts and measure it on the rest.
 
-    Everything that is chosen (vocabulary, regularisation, percentile scale) is chosen inside the training part; the
-    scale rests on its out-of-fold scores, so that it is honest on new traffic. Raises ``InputError`` where either
-    part would be smaller than 100 prompts.
+    All that is learnt from grades (weights, regularisation) is learnt inside the training part. The percentile scale
+    rests on the texts of the held-out part: on prompts it was fitted on the model is bolder than on new ones, so
+    their percentiles would send too much traffic up. Raises ``InputError`` where either part would be smaller than
+    100 prompts.
     """
     train, test = split(len(graded), train_share, seed)
     texts = [graded.prompts[index] for index in train]
     features = Features(texts)
     rows = features.of(texts)
     targets = graded.cheap_quality[train], graded.strong_quality[train]
-    strength, out_of_fold = _choose(rows, targets, seed, progress)
-    head = features.fold([_logistic(rows, target, strength) for target in targets])
-    cuts = percentile_cuts(out_of_fold)
-    scorer = Scorer(_version(head, cuts), head, cuts)
-    reference = Scorer.reference()
+    strength = _choose(rows, targets, seed, progress)
+    head = features.fold([model for target in targets for model in _path(rows, target, (strength,))])
     held_out = [graded.prompts[index] for index in test]
+    gain = np.array([head.raw(excerpt(text), len(text))[0] for text in held_out])
+    scorer = Scorer(head, percentile_cuts(gain))
+    reference = Scorer.reference()
     scores = {
-        "gain": np.array([scorer.raw(text) for text in held_out]),
+        "gain": gain,
         "length": np.array([float(len(text)) for text in held_out]),
         "rules": np.array([reference.raw(text) for text in held_out]),
     }
@@ -154,54 +154,48 @@ class Features:
         return GainHead(words, pairs, table, shape_weights, intercepts)
 
 
-def _choose(
-    rows: sp.csr_matrix, targets: tuple[Floats, Floats], seed: int, progress: Progress | None
-) -> tuple[float, Floats]:
-    """Return the regularisation that does best on folds not trained on, and the gains it gives to those."""
+def _choose(rows: sp.csr_matrix, targets: tuple[Floats, Floats], seed: int, progress: Progress | None) -> float:
+    """Return the regularisation whose gains do best on folds they were not trained on."""
     gains = targets[1] - targets[0]
-    best: tuple[float, float, Floats] | None = None
-    folds = list(KFold(_FOLDS, shuffle=True, random_state=seed).split(gains))
-    for turn, strength in enumerate(_STRENGTHS):
-        out_of_fold = np.zeros(len(gains))
-        for number, (inside, outside) in enumerate(folds):
-            cheap, strong = (
-                _logistic(rows[inside], target[inside], strength).predict_proba(rows[outside])[:, 1]
-                for target in targets
-            )
-            out_of_fold[outside] = strong - cheap
+    out_of_fold = np.zeros((len(_STRENGTHS), len(gains)))
+    steps = _FOLDS * len(_STRENGTHS)
+    for number, (inside, outside) in enumerate(KFold(_FOLDS, shuffle=True, random_state=seed).split(gains)):
+        paths = [_path(rows[inside], target[inside], _STRENGTHS) for target in targets]
+        for turn, (cheap, strong) in enumerate(zip(*paths, strict=True)):
+            out_of_fold[turn, outside] = _adequate(strong, rows[outside]) - _adequate(cheap, rows[outside])
             if progress is not None:
-                progress(turn * _FOLDS + number + 1, len(_STRENGTHS) * _FOLDS)
-        # Without a gap there is no APGR; the mildest loss decides then.
-        merit = apgr(out_of_fold, gains) if gains.sum() > 0.0 else -float(((out_of_fold - gains) ** 2).mean())
-        if best is None or merit > best[0]:
-            best = merit, strength, out_of_fold
-    assert best is not None
-    return best[1], best[2]
+                progress(number * len(_STRENGTHS) + turn + 1, steps)
+    # Without a gap there is no APGR; the least squared error decides then.
+    merits = [
+        apgr(values, gains) if gains.sum() > 0.0 else -float(((values - gains) ** 2).mean()) for values in out_of_fold
+    ]
+    return _STRENGTHS[int(np.argmax(merits))]
 
 
-def _logistic(rows: sp.csr_matrix, quality: Floats, strength: float) -> LogisticRegression:
-    """Fit P(adequate); a quality between 0 and 1 counts as that share of an adequate answer."""
-    model = LogisticRegression(C=strength, max_iter=2000)
+def _path(rows: sp.csr_matrix, quality: Floats, strengths: Sequence[float]) -> Iterator[LogisticRegression]:
+    """Fit P(adequate) at one strength after the other, each from where the last one ended; one model, refitted.
+
+    A quality between 0 and 1 counts as that share of an adequate answer.
+    """
+    model = LogisticRegression(max_iter=2000, warm_start=True)
     positive, negative = np.flatnonzero(quality > 0.0), np.flatnonzero(quality < 1.0)
-    if not len(positive) or not len(negative):  # all alike: nothing to learn, and one class cannot be fitted
-        rate = min(max(float(quality.mean()), 1.0 / (len(quality) + 2)), 1.0 - 1.0 / (len(quality) + 2))
-        model.classes_ = np.array([0, 1])
-        model.coef_ = np.zeros((1, rows.shape[1]))
-        model.intercept_ = np.array([np.log(rate / (1.0 - rate))])
-        return model
-    if len(positive) + len(negative) == len(quality):
-        return model.fit(rows, quality > 0.5)
-    both = np.concatenate([positive, negative])
-    labels = np.repeat([True, False], [len(positive), len(negative)])
+    taken = np.concatenate([positive, negative])
+    labels = np.repeat([1, 0], [len(positive), len(negative)])
     weights = np.concatenate([quality[positive], 1.0 - quality[negative]])
-    return model.fit(rows[both], labels, sample_weight=weights)
+    for strength in strengths:
+        if len(positive) and len(negative):
+            yield model.set_params(C=strength).fit(rows[taken], labels, sample_weight=weights)
+        else:  # all alike: nothing to learn, and a single class cannot be fitted
+            rate = (quality.sum() + 0.5) / (len(quality) + 1.0)
+            model.classes_ = np.array([0, 1])
+            model.coef_ = np.zeros((1, rows.shape[1]))
+            model.intercept_ = np.array([np.log(rate / (1.0 - rate))])
+            yield model
 
 
-def _version(head: GainHead, cuts: Sequence[float]) -> str:
-    digest = hashlib.sha256(np.asarray(cuts).tobytes())
-    for _, array in sorted(head.arrays().items()):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return f"gain-{digest.hexdigest()[:10]}"
+def _adequate(model: LogisticRegression, rows: sp.csr_matrix) -> Floats:
+    chances: Floats = model.predict_proba(rows)[:, 1]
+    return chances
 
 
 def _verdict(overall: Comparison, graded: Graded) -> tuple[bool, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from router_core.config import data_dir
+from router_core.config import data_dir, suggest
 from router_core.errors import InputError
 from router_core.prices import PriceBook, load_price_overrides
 
@@ -64,7 +63,9 @@ def read_graded(folder: str | Path, *, at_ms: int, cheap: str | None = None, str
         )
     for name, option in ((cheap, "--cheap"), (strong, "--strong")):
         if name is not None and name not in models.index:
-            raise InputError(f"{option} names {name!r}, which answered nothing here; {_near(name, list(models.index))}")
+            raise InputError(
+                f"{option} names {name!r}, which answered nothing here; {suggest(name, list(models.index))}"
+            )
     strong = strong or str(models.index[0])
     cheap = cheap or _cheapest(responses, at_ms) or str(models.index[-1])
     if cheap == strong:
@@ -118,11 +119,6 @@ def _check(where: Path, prompts: pd.DataFrame, responses: pd.DataFrame) -> None:
     if not known.between(0.0, 1.0).all():
         wrong = known[~known.between(0.0, 1.0)].iloc[0]
         raise InputError(f"has a quality of {wrong:g}; it must be from 0 to 1", source=source)
-
-
-def _near(word: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else "choose one of " + ", ".join(repr(choice) for choice in choices)
 
 
 def _cheapest(responses: pd.DataFrame, at_ms: int) -> str | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import zipfile
+import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
@@ -29,27 +32,38 @@ class Head(Protocol):
         """Return (value, confidence 0..1) for an excerpt of a prompt that is ``length`` characters long."""
         ...
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was fitted, as plain arrays."""
+        ...
+
 
 class Scorer:
     """A head and the cuts that turn its raw value into a percentile; ``version`` names the pair for good.
 
     ``cuts`` are 100 raw values in rising order, the percentiles 1..100 of the reference traffic: a score of 70 means
-    that the raw value is at least that of 70 % of it. ``stage`` is how decisions name it.
+    that the raw value is at least that of 70 % of it. Without a ``version`` one is made from the contents, so that
+    the same fit has the same name. ``stage`` is how decisions name it.
     """
 
-    def __init__(self, version: str, head: Head, cuts: Sequence[float]) -> None:
+    def __init__(self, head: Head, cuts: Sequence[float], version: str | None = None) -> None:
         if len(cuts) != 100 or any(high < low for low, high in pairwise(cuts)):
             raise ValueError("a percentile scale is 100 values in rising order")
-        self.version = version
         self.head = head
         self.cuts = tuple(float(cut) for cut in cuts)
-        self.stage = "reference" if head.kind == "reference" else "embedding"
+        self.version = version or self._name()
+        self.stage = "embedding" if head.kind == tfidf.GainHead.kind else "reference"
 
     @classmethod
     def reference(cls) -> Scorer:
-        """Return the shipped reference scorer; read from ``data/reference_scale.json``."""
+        """Return the shipped reference scorer; its scale is in ``data/reference_scale.json``."""
         data = json.loads((data_dir() / "reference_scale.json").read_text(encoding="utf-8"))
-        return cls(reference.VERSION, reference.Reference(), data["cuts"])
+        return cls(reference.Reference(), data["cuts"], data["scorer"])
+
+    def _name(self) -> str:
+        digest = hashlib.sha256(np.asarray(self.cuts).tobytes())
+        for name, array in sorted(self.head.arrays().items()):
+            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        return f"{self.head.kind}-{digest.hexdigest()[:10]}"
 
     def judge(self, text: str) -> tuple[int, float]:
         """Return (score 0..100, confidence 0..1) of a text of any length; only its excerpt is read."""
@@ -64,14 +78,17 @@ class Scorer:
         """Return the value before it is mapped to a percentile: for a fitted scorer, the expected gain."""
         return self.head.raw(excerpt(text), len(text))[0]
 
-    def rescaled(self, version: str, texts: Sequence[str]) -> Scorer:
-        """Return the same judgement on the percentile scale of other traffic; no labels are needed."""
-        return Scorer(version, self.head, percentile_cuts([self.raw(text) for text in texts]))
+    def rescaled(self, texts: Sequence[str]) -> Scorer:
+        """Return the same judgement on the percentile scale of other traffic; no grades are needed.
+
+        Raises ``InputError`` for fewer than 100 texts.
+        """
+        return Scorer(self.head, percentile_cuts([self.raw(text) for text in texts]))
 
     def to_bytes(self) -> bytes:
         """Return the artefact: a zip of plain arrays and one JSON header, nothing that could run."""
-        arrays: dict[str, Any] = self.head.arrays() if isinstance(self.head, tfidf.GainHead) else {}
         header = {"format": _FORMAT, "kind": self.head.kind, "version": self.version}
+        arrays: dict[str, Any] = self.head.arrays()
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -87,16 +104,18 @@ class Scorer:
         try:
             with np.load(io.BytesIO(artefact), allow_pickle=False) as arrays:
                 header: dict[str, Any] = json.loads(arrays["header"].tobytes())
-                if header["format"] != _FORMAT:
+                head: Head
+                if (header["format"], header["kind"]) == (_FORMAT, tfidf.GainHead.kind):
+                    head = tfidf.GainHead.from_arrays(arrays)
+                elif (header["format"], header["kind"]) == (_FORMAT, reference.Reference.kind):
+                    head = reference.Reference()
+                else:
                     raise InputError(
-                        f"the scorer {header.get('version')!r} was written by another version of Tierwise "
-                        f"(format {header['format']}); fit it again"
+                        f"the scorer {header['version']!r} was made by another version of Tierwise; fit it again"
                     )
-                fitted = header["kind"] == tfidf.GainHead.kind
-                head: Head = tfidf.GainHead.from_arrays(arrays) if fitted else reference.Reference()
-                return cls(header["version"], head, arrays["cuts"].tolist())
-        except (ValueError, KeyError, OSError, TypeError, EOFError) as error:
-            raise InputError(f"this is not a scorer artefact ({error}); fit it again with 'tierwise fit'") from None
+                return cls(head, arrays["cuts"].tolist(), header["version"])
+        except (ValueError, KeyError, OSError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(f"this is not a scorer artefact ({error}); make one with 'tierwise fit'") from None
 
 
 def percentile_cuts(raw: Sequence[float] | NDArray[np.float64]) -> list[float]:
