@@ -53,7 +53,7 @@ def push(
     ``at_ms`` (UTC epoch milliseconds) dates the version otherwise than now, for a log that is filled afterwards.
     """
     checked = build_config(config.model_dump(mode="json") if isinstance(config, RoutingConfig) else config)
-    _ensure_first(ledger)
+    _ensure_first(ledger, at_ms)
     number = config_versions.add_version(
         ledger,
         _kept(checked),
@@ -100,13 +100,13 @@ def rollback(ledger: Ledger, to: int, *, author: str, note: str = "", expected: 
     )
 
 
-def _ensure_first(ledger: Ledger) -> int:
+def _ensure_first(ledger: Ledger, at_ms: int | None = None) -> int:
     number = config_versions.live_version(ledger)
     if number:
         return number
     note = "the configuration Tierwise starts with"
     try:
-        return config_versions.add_version(ledger, _kept(default_config()), FIRST_AUTHOR, note, 0)
+        return config_versions.add_version(ledger, _kept(default_config()), FIRST_AUTHOR, note, 0, at_ms=at_ms)
     except VersionConflictError as error:  # another process was faster
         return error.actual
 
