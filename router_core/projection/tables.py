@@ -62,7 +62,7 @@ class Reassignment:
         others = allowed[None, :] * (1 - np.eye(len(allowed)))
         counts = others.sum(axis=1)
         shares = np.divide(others, counts[:, None], out=np.zeros_like(others), where=counts[:, None] > 0)
-        more = more * (counts > 0)
+        more = more * (counts > 0)[:, None]
         spread = np.matmul(shares.astype(self.policy.dtype), self.policy)
         kept = (1 - more) * self.policy + more * spread
         change: Floats = kept + less * self.explored + (1 - less) * self.swapped
