@@ -28,7 +28,21 @@ app = typer.Typer(
 )
 
 # Each module registers its verbs on `app` when imported; heavy imports wait inside the verbs.
-_NOUNS = ("demo", "serve", "keys", "dashboard", "run", "spend", "project", "config", "prices", "fit", "route", "rollup")
+_NOUNS = (
+    "demo",
+    "serve",
+    "keys",
+    "dashboard",
+    "run",
+    "spend",
+    "project",
+    "config",
+    "prices",
+    "fit",
+    "route",
+    "rollup",
+    "exchange",
+)
 
 
 def print_json(value: Any) -> None:

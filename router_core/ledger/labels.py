@@ -69,3 +69,16 @@ def add_labels(ledger: Ledger, labels: Sequence[Label]) -> None:
             connection.execute(_CARRY, {"id": label.decision_id})
         if days:
             mark_dirty(connection, days)
+
+
+def kept_labels(ledger: Ledger, decision_ids: Sequence[bytes]) -> set[tuple[bytes, str, float]]:
+    """Return (decision id, note, quality) of every label that these decisions have."""
+    look = sa.text("SELECT decision_id, note, quality_ppm FROM quality_label WHERE decision_id IN :ids").bindparams(
+        sa.bindparam("ids", expanding=True)
+    )
+    with ledger.reading() as connection:
+        return {
+            (bytes(row.decision_id), row.note, row.quality_ppm / MILLION)
+            for start in range(0, len(decision_ids), 500)
+            for row in connection.execute(look, {"ids": decision_ids[start : start + 500]})
+        }

@@ -58,9 +58,9 @@ class Metered:
 
 
 class Written(NamedTuple):
-    """How many buckets were new, how many said something else than before, and how many said the same."""
+    """The buckets that were kept, how many of them said something else before, and how many others said the same."""
 
-    added: int
+    kept: tuple[Metered, ...]
     changed: int
     unchanged: int
 
@@ -85,7 +85,7 @@ def write_metered(ledger: Ledger, rows: Iterable[Metered]) -> Written:
     """Keep buckets in one transaction; one that is there already takes the newer figures."""
     once = {row.row_hash: row for row in rows}
     if not once:
-        return Written(0, 0, 0)
+        return Written((), 0, 0)
     columns = ("row_hash", *_BUCKET, *_FIGURES)
     keep = sa.text(
         f"INSERT INTO metered_spend ({', '.join(columns)}) VALUES ({', '.join(':' + name for name in columns)}) "
@@ -104,7 +104,7 @@ def write_metered(ledger: Ledger, rows: Iterable[Metered]) -> Written:
         if news:
             connection.execute(keep, [_values(row) for row in news])
     added = len(once) - len(before)
-    return Written(added, len(news) - added, len(once) - len(news))
+    return Written(tuple(news), len(news) - added, len(once) - len(news))
 
 
 def metered(
@@ -145,7 +145,8 @@ def metered(
     return [
         MeteredLine(
             tuple(date_of(key) if name == "day" else key for name, key in zip(names, row[:width], strict=True)),
-            *(None if figure is None else int(figure) for figure in row[width:]),
+            int(row[width]),
+            *(None if figure is None else int(figure) for figure in row[width + 1 :]),
         )
         for row in found
         if row[width]
