@@ -265,7 +265,7 @@ def flow(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 8) -> go.Figu
     figure.add_sankey(
         arrangement="snap",
         node={
-            "label": [name or "none" for _, name in place],
+            "label": [name or "no call" for _, name in place],
             "color": [colours.get(name, BASELINE) if kind == "tier" else BASELINE for kind, name in place],
             "pad": 14,
             "thickness": 10,

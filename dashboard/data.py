@@ -13,25 +13,26 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import streamlit as st
-from router_core.ledger.rollup import refresh
 
 from dashboard import filters
 from dashboard.filters import View
+from dashboard.summary import Baseline
 from router_core.cli import DEFAULT_DB
-from router_core.config import RoutingConfig, build_config
 from router_core.decision import Reason
 from router_core.errors import LedgerError, TierwiseError
 from router_core.ledger import queries
 from router_core.ledger.config_versions import live_version
 from router_core.ledger.price_rows import price_revision, read_prices
+from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 from router_core.lifecycle import versions
 from router_core.lifecycle.versions import Version
 from router_core.prices import Price, PriceBook
-from router_core.projection import Cube, Preview
+from router_core.projection import Cube, Money, Preview
 from router_core.projection.pricing import nusd_per_token, successors
 
 FRESH_SECONDS = 10
+NANO = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -159,40 +160,34 @@ def price_effect(stamp: Stamp, since: date, until: date, added: Sequence[Price])
         if price.model in calls.models:
             entries = unpriced & (calls.model == calls.models.index(price.model))
             change[entries] = np.rint(calls.tokens[entries] @ np.nan_to_num(np.array(nusd_per_token(price))))
-    frame = pd.DataFrame(
-        {"model": np.array(calls.models, dtype=object)[calls.model], "usd": calls.cost, "change": change}
-    )
+    models = np.array(calls.models, dtype=object)[calls.model]
+    frame = pd.DataFrame({"model": models, "usd": calls.cost / NANO, "change": change / NANO})
     return frame.groupby("model", as_index=False).sum()
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def baseline(stamp: Stamp, since: date, until: date, tier: str) -> pd.DataFrame:
-    """Return what a request of each feature would have cost with everything on one tier: ``nusd_per_request``.
-
-    ``low`` and ``high`` are the ends of its 95 % interval; all are NaN where the cost there is unknown.
-    """
+def baseline(stamp: Stamp, since: date, until: date, tier: str) -> Baseline:
+    """Return what the days' requests would have cost with everything on one tier, by feature and in all."""
     prepared = preview(stamp, since, until)
-    target = _everything_on(tier, live(stamp).config, prepared.cube.features)
+    cube = prepared.cube
+    on = np.zeros((len(cube.features), len(cube.tiers)))
+    on[:, cube.tiers.index(tier)] = 1
     rows = []
-    for part in prepared.at(target).by_feature:
-        cost = part.cost
-        ends = (cost.projected, _plus(cost.logged, cost.low), _plus(cost.logged, cost.high))
-        rows.append(
-            (part.feature, *(np.nan if end is None or not part.decisions else end / part.decisions for end in ends))
-        )
-    return pd.DataFrame(rows, columns=["feature", "nusd_per_request", "low", "high"])
+    for place, feature in enumerate(cube.features):
+        # Features left out of the shares stay as they are, so the change is that of this one alone.
+        alone = np.where(np.arange(len(on))[:, None] == place, on, 0)
+        ends = _ends(prepared.at_random(alone).cost, int(cube.cost_by_feature[place]))
+        requests = int(cube.decisions_by_feature[place])
+        rows.append((feature, *(np.nan if end is None else end / requests for end in ends)) if requests else None)
+    frame = pd.DataFrame(
+        [row for row in rows if row is not None], columns=["feature", "nusd_per_request", "low", "high"]
+    )
+    return Baseline(frame, *_ends(prepared.at_random(on).cost, cube.total_cost))
 
 
-def _everything_on(tier: str, config: RoutingConfig, features: Sequence[str]) -> RoutingConfig:
-    plain = config.model_dump(mode="json")
-    for feature in features:
-        plain["features"].setdefault(feature, {})["pin"] = tier
-    plain["exploration"]["rate"] = 0.0
-    return build_config(plain)
-
-
-def _plus(base: int, change: int | None) -> int | None:
-    return None if change is None else base + change
+def _ends(cost: Money, logged: int) -> tuple[int | None, int | None, int | None]:
+    changes = (cost.change, cost.low, cost.high)
+    return tuple(None if change is None else logged + change for change in changes)  # type: ignore[return-value]
 
 
 @st.cache_data(max_entries=24, show_spinner=False)

@@ -106,6 +106,19 @@ def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What the requests of some days would have cost otherwise; money in nano-dollars, None where it is unknown.
+
+    ``by_feature`` has ``feature``, ``nusd_per_request`` and, as the ends of its 95 % interval, ``low`` and ``high``.
+    """
+
+    by_feature: pd.DataFrame
+    nusd: int | None
+    low_nusd: int | None
+    high_nusd: int | None
+
+
+@dataclass(frozen=True)
 class Saving:
     """What a view cost less than under a baseline, in nano-dollars; the baseline is an estimate with an interval."""
 
@@ -120,26 +133,35 @@ class Saving:
         return _ratio(self.nusd, self.baseline_nusd)
 
 
-def saving(lines: pd.DataFrame, baseline: pd.DataFrame) -> Saving | None:
-    """Set spend lines by ``feature`` against a baseline's cost for each of that feature's requests.
+def saving(lines: pd.DataFrame, baseline: Baseline, *, whole: bool) -> Saving | None:
+    """Set spend lines by ``feature`` against a baseline; None where its cost is unknown.
 
-    ``baseline`` has ``feature``, ``nusd_per_request``, ``low`` and ``high`` (the ends of its interval). None where the
-    baseline's cost is unknown for a feature that has requests.
+    Where the lines are the ``whole`` of its days, its own interval holds. A part is taken at what a request of each
+    feature costs under the baseline, and the ends of the features' intervals are summed, which is never too narrow.
     """
-    spent = lines.groupby("feature")[["decisions", "list_cost_nusd"]].sum()
-    known = baseline.set_index("feature").reindex(spent.index)
+    cost = float(lines["list_cost_nusd"].sum())
+    if whole:
+        if baseline.nusd is None:
+            return None
+        low, high = baseline.low_nusd, baseline.high_nusd
+        ends = (None if low is None else low - cost, None if high is None else high - cost)
+        return Saving(baseline.nusd, baseline.nusd - cost, *ends)
+    requests = lines.groupby("feature")["decisions"].sum()
+    known = baseline.by_feature.set_index("feature").reindex(requests.index)
     if known["nusd_per_request"].isna().any():
         return None
-    cost = float(spent["list_cost_nusd"].sum())
-    ends = [known[column] * spent["decisions"] for column in ("nusd_per_request", "low", "high")]
-    middle, low, high = (float(end.sum(skipna=False)) for end in ends)
-    unknown = pd.isna(low) or pd.isna(high)
-    return Saving(middle, middle - cost, None if unknown else low - cost, None if unknown else high - cost)
+    middle, least, most = (
+        float((known[end] * requests).sum(skipna=False)) for end in ("nusd_per_request", "low", "high")
+    )
+    unknown = pd.isna(least) or pd.isna(most)
+    return Saving(middle, middle - cost, None if unknown else least - cost, None if unknown else most - cost)
 
 
-def daily_saving(lines: pd.DataFrame, baseline: pd.DataFrame) -> pd.Series[float]:
+def daily_saving(lines: pd.DataFrame, baseline: Baseline) -> pd.Series[float]:
     """Return dollars saved on each day, from lines by ``day`` and ``feature``."""
-    per_request: Mapping[str, float] = dict(zip(baseline["feature"], baseline["nusd_per_request"], strict=True))
+    per_request: Mapping[str, float] = dict(
+        zip(baseline.by_feature["feature"], baseline.by_feature["nusd_per_request"], strict=True)
+    )
     worth = lines["feature"].map(per_request) * lines["decisions"] - lines["list_cost_nusd"]
     return worth.groupby(lines["day"]).sum() / NANO
 

@@ -12,6 +12,7 @@ from dashboard import wording
 from dashboard.filters import View
 
 ROW: Final = 35
+NAMELESS: Final = {"model": "(no call: cache)", "team": "(no team)", "feature": "(no feature)", "tier": "(no tier)"}
 SHARES: Final = ("share", "quality", "failover_share", "priced")  # kept as shares of one, shown as per cent
 BAR: Final[dict[str, Any]] = {"format": "%.1f%%", "min_value": 0, "max_value": 100}
 
@@ -22,7 +23,7 @@ def breakdown(frame: pd.DataFrame, key: str, title: str, view: View) -> None:
     # A model is named where it answered, so what counts there is how often it stepped in for another.
     failovers = "Stepped in" if key == "model" else "Fall-backs"
     show(
-        frame.assign(**{key: frame[key].replace("", f"(no {key})")}),
+        frame.assign(**{key: frame[key].replace("", NAMELESS[key])}),
         key=f"by_{key}",
         columns={
             key: column.TextColumn(title, pinned=True, width=150),
@@ -155,24 +156,23 @@ def tiers(frame: pd.DataFrame, latency: pd.DataFrame, order: Sequence[str], view
     place = {tier: index for index, tier in enumerate(order)}
     joined = frame.merge(latency.drop(columns="attempts"), on="tier", how="left")
     joined = joined.sort_values("tier", key=lambda names: names.map(place).fillna(len(place)))
-    milliseconds = {name: f"{name}_ms" for name in ("p50", "p95", "p99")}
+    seconds = {name: f"{name}_s" for name in ("p50", "p95", "p99")}
+    joined = joined.assign(**{field: joined[f"{name}_ms"] / 1000 for name, field in seconds.items()})
     show(
-        joined.assign(tier=joined["tier"].replace("", "(no tier)")),
+        joined.assign(tier=joined["tier"].replace("", NAMELESS["tier"])),
         key="tiers_table",
         columns={
             "tier": column.TextColumn("Tier", pinned=True),
             "decisions": column.NumberColumn("Requests", format="localized"),
             "usd": column.NumberColumn("Spend", format="dollar"),
-            "share": column.ProgressColumn(
-                "Share of spend", format="percent", min_value=0, max_value=1, color="primary"
-            ),
+            "share": column.ProgressColumn("Share of spend", **BAR, color="primary"),
             "usd_per_thousand": column.NumberColumn("Per 1k successes", format="$%.2f"),
-            "quality": column.ProgressColumn("Quality", format="percent", min_value=0, max_value=1, color="green"),
+            "quality": column.ProgressColumn("Quality", **BAR, color="green"),
             "labelled": column.NumberColumn("Judged", format="localized"),
             "failover_share": column.NumberColumn("Fall-backs", format="%.1f%%"),
             **{
-                field: column.NumberColumn(f"{name} latency", format="%d ms", help="All teams and features.")
-                for name, field in milliseconds.items()
+                field: column.NumberColumn(name, format="%.1f s", help="Latency of calls, for all teams and features.")
+                for name, field in seconds.items()
             },
         },
         file=f"tierwise-tiers-{view.since}-{view.until}.csv",

@@ -50,6 +50,12 @@ def say(sentence: str, *, done: bool = True) -> None:
     st.session_state[_SAID] = (sentence, done)
 
 
+def heed() -> None:
+    """In a fragment: draw the whole page anew where a callback said something, for what it did concerns all of it."""
+    if _SAID in st.session_state:
+        st.rerun()
+
+
 def said() -> None:
     """Show what the last callback said, once."""
     sentence, done = st.session_state.pop(_SAID, ("", True))

@@ -173,19 +173,27 @@ def test_a_breakdown_adds_up_to_the_whole_and_leaves_unlabelled_quality_unknown(
     assert pd.isna(broken["quality"][1])
 
 
+def baseline(feature: str = "chat") -> summary.Baseline:
+    each = pd.DataFrame({"feature": [feature], "nusd_per_request": [10**9], "low": [8 * 10**8], "high": [2 * 10**9]})
+    return summary.Baseline(each, 21 * 10**9, 20 * 10**9, 22 * 10**9)
+
+
 def test_a_saving_is_what_the_baseline_would_have_cost_less_what_was_spent() -> None:
     frame = pd.DataFrame([lines(), lines(day=DAYS[1])])
-    baseline = pd.DataFrame({"feature": ["chat"], "nusd_per_request": [10**9], "low": [8 * 10**8], "high": [2 * 10**9]})
-    saving = summary.saving(frame, baseline)
-    assert saving is not None
-    assert (saving.nusd, saving.low_nusd, saving.high_nusd) == (10 * 10**9, 6 * 10**9, 30 * 10**9)
-    assert saving.share == 0.5
-    assert list(summary.daily_saving(frame, baseline)) == [5.0, 5.0]
+    part = summary.saving(frame, baseline(), whole=False)
+    assert part is not None
+    assert (part.nusd, part.low_nusd, part.high_nusd) == (10 * 10**9, 6 * 10**9, 30 * 10**9)
+    assert part.share == 0.5
+    whole = summary.saving(frame, baseline(), whole=True)
+    assert whole is not None
+    assert (whole.nusd, whole.low_nusd, whole.high_nusd) == (11 * 10**9, 10 * 10**9, 12 * 10**9)
+    assert list(summary.daily_saving(frame, baseline())) == [5.0, 5.0]
 
 
 def test_a_saving_against_an_unpriced_baseline_is_unknown() -> None:
-    baseline = pd.DataFrame({"feature": ["mail"], "nusd_per_request": [1.0], "low": [1.0], "high": [1.0]})
-    assert summary.saving(pd.DataFrame([lines()]), baseline) is None
+    frame = pd.DataFrame([lines()])
+    assert summary.saving(frame, baseline("mail"), whole=False) is None
+    assert summary.saving(frame, summary.Baseline(baseline().by_feature, None, None, None), whole=True) is None
 
 
 def test_days_add_up_to_the_range() -> None:

@@ -128,7 +128,7 @@ def _saved(stamp: Stamp, view: View, lines: pd.DataFrame, tier: str) -> Saving |
         baseline = data.baseline(stamp, view.since, view.until, tier)
     except NoSupportError:
         baseline = None
-    saving = None if baseline is None else summary.saving(lines, baseline)
+    saving = None if baseline is None else summary.saving(lines, baseline, whole=not view.where)
     if baseline is None or saving is None:
         ui.metric(label, wording.UNKNOWN, help=explained)
         return None

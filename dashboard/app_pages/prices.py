@@ -47,6 +47,7 @@ def main() -> None:
 @st.fragment
 def edit(stamp: Stamp, frame: pd.DataFrame, view: View | None, today: date) -> None:
     """The table and, below it, what the edits would do."""
+    ui.heed()
     with ui.card("Models in use", "unpriced first, then dearest; edit a rate to see its effect", key="in_use"):
         edited = tables.price_editor(frame, days=None if view is None else view.days, key=_key())
     changed = rates.changed(frame, edited)
@@ -82,8 +83,6 @@ def edit(stamp: Stamp, frame: pd.DataFrame, view: View | None, today: date) -> N
             st.button("Undo edits", key="undo_prices", on_click=_fresh)
     with left, ui.card("Effect on spend", _effect_note(view), key="effect"):
         _effect(stamp, view, added)
-    if st.session_state.pop("saved_prices", False):
-        st.rerun()
 
 
 def _effect_note(view: View | None) -> str:
@@ -130,7 +129,6 @@ def _save(added: list[Price]) -> None:
     else:
         ui.say(f"{wording.plural(len(added), 'price')} kept. Older ones stay, and calls already made keep theirs.")
         _fresh()
-    st.session_state["saved_prices"] = True
 
 
 def _fresh() -> None:

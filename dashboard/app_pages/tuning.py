@@ -16,7 +16,7 @@ from router_core.lifecycle import versions
 from router_core.lifecycle.versions import Version
 from router_core.projection import Preview, Projection
 
-DRAFT, BASE, PUSHED = "draft", "draft_base", "pushed"
+DRAFT, BASE = "draft", "draft_base"
 
 
 def main() -> None:
@@ -69,9 +69,7 @@ def _begin(live: Version) -> None:
 @st.fragment
 def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) -> None:
     """Sliders and everything that follows them: redrawn together, and nothing else."""
-    if st.session_state.pop(PUSHED, False):
-        st.rerun()
-    ui.said()
+    ui.heed()
     draft: Draft = st.session_state[DRAFT]
     target = draft.config(live.config)
     projection = preview.at(target)
@@ -235,7 +233,6 @@ def _push(projection: Projection, target: RoutingConfig) -> None:
         st.session_state[BASE] = version.version
         st.session_state["push_note"] = ""
         ui.say(f"Version {version.version} is live: running gateways use it within a second.")
-    st.session_state[PUSHED] = True
 
 
 main()
