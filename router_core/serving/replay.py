@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -129,12 +128,7 @@ def scale_of(requests: Iterable[Mapping[str, Any] | InputError]) -> Scorer | Non
     The first 20,000 are looked at; with fewer than 100 there is no scale, and None is returned.
     """
     texts = [request_of(body).text for body in islice(requests, _SCALED) if not isinstance(body, InputError)]
-    if len(texts) < _FEWEST:
-        return None
-    reference = Scorer.reference()
-    cuts = reference.rescaled(reference.version, texts).cuts
-    digest = hashlib.sha256(repr(cuts).encode()).hexdigest()[:8]
-    return Scorer(f"{reference.version}@{digest}", reference.head, cuts)
+    return Scorer.reference().rescaled(texts) if len(texts) >= _FEWEST else None
 
 
 def config_for(outcomes: Outcomes, prices: PriceBook, *, at_ms: int, scorer: str | None = None) -> RoutingConfig:
