@@ -36,6 +36,8 @@ _NOUNS = (
     "run",
     "spend",
     "project",
+    "trial",
+    "claims",
     "config",
     "prices",
     "fit",

@@ -1,0 +1,1 @@
+"""`tierwise claims`: published savings claims beside what their own inputs give."""

@@ -1,0 +1,1 @@
+"""`tierwise trial` and `tierwise plan-evidence`: prove a preview, and what proof costs."""

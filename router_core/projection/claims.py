@@ -1,0 +1,1 @@
+"""Published savings claims, recomputed from the inputs they state."""
