@@ -35,12 +35,19 @@ class Family:
     drawn: bool = False
 
 
-# Of outcomes in 0..1, on the scale of log odds: half a unit is what separates, say, 60 % from 72 %.
-FAMILIES = (
+# Log odds of an outcome in 0..1: half a unit separates, say, 60 % from 72 %.
+_SHARES = (
     Family("shared slope", 0.02),
     Family("slope by tier", 1.0),
     Family("bending", 0.6, 0.8, 0.5, (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 2.0, 1.0, 0.5), drawn=True),
 )
+# Logarithms of an amount: half a unit is a factor of 1.65. Tiers' verbosity differs far more in level than in slope.
+_AMOUNTS = (
+    Family("shared slope", 0.02),
+    Family("slope by tier", 0.5),
+    Family("bending", 0.3, 0.4, 0.25, (0.25, 0.5, 1.0, 2.0), (1.0, 2.0, 2.0, 1.0), drawn=True),
+)
+FAMILIES: dict[Link, tuple[Family, ...]] = {"logit": _SHARES, "log": _AMOUNTS}
 
 _LEVEL, _TIER_LEVEL, _SLOPE = 5.0, 2.0, 3.0  # weak: what any log of a hundred requests overrules
 _FEATURE_LEVEL, _FEATURE_TIER, _FEATURE_SLOPE = 0.7, 0.3, 0.4  # where features' departures start; then estimated
@@ -76,7 +83,7 @@ def fit_curves(
 
     ``counts`` and ``sums`` are (R, F, K, 101); row 0 is the log itself, the others its bootstrap replicates.
     """
-    for family in FAMILIES:
+    for family in FAMILIES[link]:
         yield family, _expected(family, counts, sums, link, random)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,11 @@ from router_core.projection import quality
 from router_core.projection.bootstrap import Draws, as_logged, resample
 from router_core.projection.cube import Cube
 from router_core.projection.curves import fit_curves
+from router_core.projection.pricing import ESCALATION
 from router_core.projection.support import supported
 from router_core.projection.tables import Reassignment
 from router_core.projection.target import Target
-from router_core.projection.tokens import effective_rates, levels, primary_prices
+from router_core.projection.tokens import effective_rates, levels, primary_prices, unit_of
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
@@ -109,6 +111,7 @@ def _quality(
         notes.append("None of the requests a boundary can move is labelled, so nothing can be said of quality.")
         return [], [], np.zeros((0, len(cube.features)))
     families, floor, logged = [], [], []
+    steady = _steadied(draws.decisions, cube.tally.decisions, cube.decisions)
     curves = fit_curves(_joined(log, draws, "labelled"), _joined(log, draws, "quality"), "logit", random)
     for _, curve in curves:
         moves = []
@@ -118,7 +121,8 @@ def _quality(
             if side is log:
                 logged.append(now[0].sum(axis=(0, 2, 3)))
             else:
-                floor.append(Reassignment.of(side.decisions, level * backed, now, live))
+                moves[-1] = moves[-1].scaled(steady)
+                floor.append(Reassignment.of(side.decisions, level * backed, now, live).scaled(steady))
         families.append(Family(*moves))
     return families, floor, np.array(logged)
 
@@ -143,12 +147,22 @@ def _cost(
     if not tally.served.any():
         return [], priced
     served = _joined(log, draws, "served")
-    curves = [levels(served, _joined(log, draws, name), random) for name in ("input", "output")]
+    units = (
+        unit_of(tally.served, tally.input, tally.input_squares),
+        unit_of(tally.served, tally.output, tally.output_squares),
+    )
+    curves = [
+        levels(served, _joined(log, draws, name), unit, random)
+        for name, unit in zip(("input", "output"), units, strict=True)
+    ]
     escalated = [_in_step(tally.escalation_cost, tally.served, side.served) for side in (log, draws)]
     if tally.escalation_cost.any():
-        curves.append(levels(served, np.concatenate([side.sum(axis=1) for side in escalated]).astype(float), random))
+        sums = np.concatenate([side.sum(axis=1) for side in escalated]).astype(float)
+        curves.append(levels(served, sums, cube.calls.mean_cost(ESCALATION), random))
     answered = _answering_costs(cube, log, draws, rates)
     families = []
+    spent = [answered[index] + escalated[index] for index in (0, 1)]
+    steady = _steadied(spent[1], spent[0], cube.total_cost)
     for fitted in zip(*curves, strict=True):
         moves = []
         for index, side in enumerate((log, draws)):
@@ -163,9 +177,20 @@ def _cost(
                 else:
                     mass, now = side.served, escalated[index]
                 parts.append(Reassignment.of(mass, level, now, live))
-            moves.append(sum(parts[1:], start=parts[0]))
+            whole = sum(parts[1:], start=parts[0])
+            moves.append(whole.scaled(steady) if index else whole)
         families.append(Family(*moves))
     return families, priced
+
+
+def _steadied(drawn: Floats, logged: npt.NDArray[Any], total: int) -> Floats:
+    """Return what brings each replicate's total, of which only the movable part was drawn, to the log's own, (R,).
+
+    What is asked is the change on this traffic, so how much traffic another window might bring is no part of the doubt.
+    """
+    moving = drawn.sum(axis=(1, 2, 3, 4), dtype=float)
+    ratio: Floats = (total / np.maximum(total - float(logged.sum()) + moving, 1)).astype(np.float32)
+    return ratio
 
 
 def _in_step(total: Ints, count: Ints, drawn: Floats) -> Floats:

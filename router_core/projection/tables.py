@@ -46,6 +46,11 @@ class Reassignment:
     def __add__(self, other: Reassignment) -> Reassignment:
         return Reassignment(self.policy + other.policy, self.explored + other.explored, self.swapped + other.swapped)
 
+    def scaled(self, by: Floats) -> Reassignment:
+        """Multiply each replicate by its own number, (R,)."""
+        shaped = by[:, None, None, None]
+        return Reassignment(self.policy * shaped, self.explored * shaped, self.swapped * shaped)
+
     def under(self, target: Exploration | None, live: Exploration) -> Floats:
         """Return the change of giving each cell to each tier when a target explores as it says, (R, F, K, 101).
 
@@ -62,7 +67,7 @@ class Reassignment:
         others = allowed[None, :] * (1 - np.eye(len(allowed)))
         counts = others.sum(axis=1)
         shares = np.divide(others, counts[:, None], out=np.zeros_like(others), where=counts[:, None] > 0)
-        more = more * (counts > 0)[:, None]
+        more = more * (counts > 0)
         spread = np.matmul(shares.astype(self.policy.dtype), self.policy)
         kept = (1 - more) * self.policy + more * spread
         change: Floats = kept + less * self.explored + (1 - less) * self.swapped

@@ -52,11 +52,21 @@ def primary_prices(cube: Cube, config: RoutingConfig, prices: PriceBook) -> list
     return [prices.find(*config.price_names(tier.models[0]), at_ms) for tier in config.tiers]
 
 
-def levels(served: Floats, sums: Floats, random: np.random.Generator) -> Iterator[Floats]:
+def levels(served: Floats, sums: Floats, unit: float, random: np.random.Generator) -> Iterator[Floats]:
     """Yield, for each family of curves, the expected amount a request, (R, F, K, 101).
 
     ``served`` and ``sums`` are (R, F, K, 101): requests that called a model, and their tokens or nano-dollars.
+    ``unit`` is the variance of one request's amount over its mean: counted in it, amounts vary as counts do, which is
+    what the fit takes them to be.
     """
-    typical = max(float(sums[0].sum() / max(served[0].sum(), 1)), 1e-9)
-    for _, expected in fit_curves(served, sums / typical, "log", random):
-        yield typical * expected
+    for _, expected in fit_curves(served, sums / unit, "log", random):
+        yield unit * expected
+
+
+def unit_of(served: Floats, sums: Floats, squares: Floats) -> float:
+    """Return the variance of one request's amount within its cell, over its mean; 1 where nothing varies."""
+    explained = np.divide(sums**2, served, out=np.zeros(sums.shape), where=served > 0)
+    free = np.maximum(served - 1, 0).sum()
+    variance = float((squares - explained).sum() / max(free, 1))
+    mean = float(sums.sum() / max(served.sum(), 1))
+    return variance / mean if variance > 0 and mean > 0 else max(mean, 1.0)
