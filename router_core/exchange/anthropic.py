@@ -32,7 +32,6 @@ def used(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
         account=_account(row),
         requests=total(row.get("requests"), "requests"),
         usage=_usage(row),
-        priceable=True,
         processing=processing,
         call_input_tokens=_LONG_CONTEXT if name(row.get("context_window")).startswith("200k") else 0,
     )

@@ -42,6 +42,11 @@ class Assembler:
         self._open: dict[str, list[ImportedCall]] = {}
         self._hashes: dict[tuple[str, str], int] = {}
 
+    @property
+    def waits(self) -> bool:
+        """Whether any trace is open."""
+        return bool(self._open)
+
     def is_open(self, trace: str) -> bool:
         """Say whether calls of this trace wait for others."""
         return trace in self._open

@@ -69,8 +69,7 @@ class MeteredSpend(NamedTuple):
 
     ``day`` is the UTC date the report files it under, times are UTC epoch milliseconds, costs nano-dollars; None is
     not known. ``meter`` is what a row counts where the report has one row a meter, ``account`` the project, workspace
-    or key it bills. ``priceable`` says that the tokens are whole, so that our own prices can be laid on them, those of
-    ``processing`` for calls of ``call_input_tokens``.
+    or key it bills. Our own prices are laid on ``usage``: those of ``processing`` for calls of ``call_input_tokens``.
     """
 
     source: str
@@ -85,7 +84,6 @@ class MeteredSpend(NamedTuple):
     usage: Usage | None = None
     list_cost_nusd: int | None = None
     reported_cost_nusd: int | None = None
-    priceable: bool = False
     processing: str = "standard"
     call_input_tokens: int = 0
 

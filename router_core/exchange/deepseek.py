@@ -40,7 +40,6 @@ def amount(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
         requests=number if meter == "request_count" else None,
         usage=usage(hit + miss, out, hit),
         reported_cost_nusd=None if price is None else nano_dollars(price * Decimal(number), "the cost"),
-        priceable=meter in _TOKENS,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from router_core.errors import UsageError
 from router_core.exchange.calls import Item, Rejected
+from router_core.exchange.columns import Columns
 from router_core.exchange.fields import BadRowError
 from router_core.exchange.source import Source
 from router_core.exchange.table import Row, rows
@@ -33,34 +34,34 @@ class Format:
     name: str
     title: str
     holds: Literal["calls", "spend", "decisions"]
-    read: Callable[[Source], Iterator[Item]]
+    read: Callable[[Source], Iterator[Item | Columns]]
     columns: frozenset[str] = frozenset()
     fits: Callable[[Mapping[str, Any], str], bool] | None = None
 
 
-def of_rows(convert: Convert) -> Callable[[Source], Iterator[Item]]:
+def of_rows(convert: Convert) -> Callable[[Source], Iterator[Item | Columns]]:
     """Return a reader of CSV that converts row by row."""
 
-    def read(source: Source) -> Iterator[Item]:
-        return _converted(rows(source), convert, source.notes)
+    def read(source: Source) -> Iterator[Item | Columns]:
+        return converted(rows(source), convert, source.notes)
 
     return read
 
 
-def of_values(convert: Convert) -> Callable[[Source], Iterator[Item]]:
+def of_values(convert: Convert) -> Callable[[Source], Iterator[Item | Columns]]:
     """Return a reader of JSON that converts value by value."""
 
-    def read(source: Source) -> Iterator[Item]:
-        return _converted(_objects(values(source)), convert, source.notes)
+    def read(source: Source) -> Iterator[Item | Columns]:
+        return converted(_objects(values(source)), convert, source.notes)
 
     return read
 
 
-def of_buckets(convert: Convert) -> Callable[[Source], Iterator[Item]]:
+def of_buckets(convert: Convert) -> Callable[[Source], Iterator[Item | Columns]]:
     """Return a reader of JSON reports that converts each result of each bucket, laid over what the bucket says."""
 
-    def read(source: Source) -> Iterator[Item]:
-        return _converted(_results(_objects(values(source))), convert, source.notes)
+    def read(source: Source) -> Iterator[Item | Columns]:
+        return converted(_results(_objects(values(source))), convert, source.notes)
 
     return read
 
@@ -90,7 +91,8 @@ def _objects(found: Iterator[Value | Rejected]) -> Iterator[Row | Rejected]:
             yield Rejected(one.line, f"this is a {type(one.value).__name__}, not a JSON object", one.raw)
 
 
-def _converted(found: Iterator[Row | Rejected], convert: Convert, notes: Notes) -> Iterator[Item]:
+def converted(found: Iterator[Row | Rejected], convert: Convert, notes: Notes) -> Iterator[Item]:
+    """Yield what rows become; one that cannot be used is refused with the reason."""
     for row in found:
         if isinstance(row, Rejected):
             yield row

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from router_core.decision import Kind, Status, Strategy
-from router_core.exchange.calls import ImportedCall, Joins
+from router_core.exchange.calls import ImportedCall, Item, Joins
+from router_core.exchange.columns import Columns
 from router_core.exchange.fields import (
     BadRowError,
     cost,
@@ -19,9 +20,10 @@ from router_core.exchange.fields import (
     truth,
     usage,
 )
-from router_core.exchange.format import Format, Notes, of_rows, of_values
+from router_core.exchange.format import Format, Notes, of_values
 from router_core.exchange.outcomes import status_of
 from router_core.exchange.providers import own_name
+from router_core.exchange.source import Source
 
 SOURCE = "litellm"
 _CLASSIFIER = "autorouter_classifier"
@@ -102,7 +104,7 @@ def _call(
     provider, model = own_name(row.get("custom_llm_provider"), row.get("model"))
     if not model:
         raise BadRowError("model is missing")
-    tags = _tags(row.get("request_tags"))
+    tags = tags_of(row.get("request_tags"))
     custom = mapping(metadata.get("spend_logs_metadata"))
     routing = mapping(metadata.get("routing_decision"))
     failed = str(status or "").lower() == "failure"
@@ -125,7 +127,9 @@ def _call(
         provider_name=provider,
         request_model=model,
         feature=name(custom.get("feature")) or tags.get("feature") or "default",
-        team=name(metadata.get("user_api_key_team_alias")) or tags.get("team") or _team(row, metadata),
+        team=name(metadata.get("user_api_key_team_alias"))
+        or tags.get("team")
+        or name(row.get("team_id") or metadata.get("user_api_key_team_id")),
         conversation=conversation,
         tier=name(routing.get("tier")) or tags.get("tier", ""),
         kind=Kind.CLASSIFIER if behalf else Kind.ANSWER,
@@ -135,7 +139,7 @@ def _call(
         reported_cost_nusd=cost_nusd,
         latency_ms=latency_ms,
         ttft_ms=ttft if ttft is not None and ttft >= 0 else None,
-        processing=_processing(row.get("call_type"), mapping(breakdown)),
+        processing=processing_of(row.get("call_type"), mapping(breakdown).get("service_tier")),
         cached=Strategy.CACHE_EXACT if hit and not failed else None,
         trace=trace,
         joins=joins,
@@ -164,7 +168,7 @@ def _usage(row: Mapping[str, Any], metadata: Mapping[str, Any], notes: Notes) ->
     )
 
 
-def _tags(value: Any) -> dict[str, str]:
+def tags_of(value: Any) -> dict[str, str]:
     """Return tags of the form ``key:value``; of a key given twice the first counts."""
     tags: dict[str, str] = {}
     for tag in listing(value):
@@ -174,14 +178,11 @@ def _tags(value: Any) -> dict[str, str]:
     return tags
 
 
-def _team(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
-    return name(row.get("team_id") or metadata.get("user_api_key_team_id"))
-
-
-def _processing(call_type: Any, breakdown: Mapping[str, Any]) -> str:
+def processing_of(call_type: Any, service_tier: Any) -> str:
+    """Return how a call was processed, as prices distinguish it."""
     if "batch" in str(call_type or ""):
         return "batch"
-    tier = str(breakdown.get("service_tier") or "").lower()
+    tier = str(service_tier or "").lower()
     return tier if tier in ("flex", "priority", "fast", "batch") else "standard"
 
 
@@ -193,8 +194,14 @@ def _is_payload(value: Mapping[str, Any], key: str) -> bool:
     return "trace_id" in value and "model_group" in value and "response_cost" in value
 
 
+def _read_spend_logs(source: Source) -> Iterator[Item | Columns]:
+    from router_core.exchange.litellm_columns import read
+
+    return read(source)
+
+
 FORMATS = (
-    Format(SOURCE, "LiteLLM SpendLogs (CSV)", "calls", of_rows(spend_log), columns=frozenset(SPEND_LOG_COLUMNS)),
+    Format(SOURCE, "LiteLLM SpendLogs (CSV)", "calls", _read_spend_logs, columns=frozenset(SPEND_LOG_COLUMNS)),
     Format(SOURCE, "LiteLLM SpendLogs (JSON)", "calls", of_values(spend_log), fits=_is_spend_log),
     Format(SOURCE, "LiteLLM StandardLoggingPayload", "calls", of_values(payload), fits=_is_payload),
 )

@@ -40,7 +40,6 @@ def used(row: Mapping[str, Any], notes: Notes) -> MeteredSpend | list[Item]:
             None,
             notes,
         ),
-        priceable=True,
         processing=processing,
     )
 

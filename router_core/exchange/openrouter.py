@@ -117,7 +117,6 @@ def activity_day(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
             notes,
         ),
         reported_cost_nusd=nano_dollars(row.get("usage"), "usage"),
-        priceable=True,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from router_core.decision import RoutingDecision
 from router_core.exchange.calls import Rejected
 
 _SHOWN = 20
@@ -62,6 +63,27 @@ class Report:
         if self.last_ms is None or last_ms > self.last_ms:
             self.last_ms = last_ms
 
+    def add(self, decision: RoutingDecision, *, rows: int) -> None:
+        """Count a decision that was loaded, and the rows it came from."""
+        self.loaded += rows
+        self.decisions += 1
+        self.requests += 1
+        self.at(decision.decided_at_ms, decision.decided_at_ms)
+        for attempt in decision.attempts:
+            self.calls += 1
+            self.list_cost_nusd += attempt.list_cost_nusd or 0
+            self.reported += attempt.reported_cost_nusd is not None
+            self.reported_cost_nusd += attempt.reported_cost_nusd or 0
+            usage = attempt.usage
+            if usage is not None:
+                self.metered += 1
+                self.priced += attempt.list_cost_nusd is not None
+                self.input_tokens += usage.input_tokens
+                self.output_tokens += usage.output_tokens
+                self.cache_read_input_tokens += usage.cache_read_input_tokens
+                self.cache_write_input_tokens += usage.cache_write_input_tokens
+                self.reasoning_output_tokens += usage.reasoning_output_tokens
+
     def reject(self, rejected: Rejected) -> None:
         """Count a rejected row, and keep the first few to be shown."""
         self.rows += 1
@@ -80,24 +102,25 @@ class Report:
 
     def sentences(self) -> list[str]:
         """Return the report in words, most important first."""
-        told = [f"{self.title}: {self.rows:,} rows read, {self.loaded:,} loaded, {self.duplicates:,} already there."]
+        read = _counted(self.rows, "row")
+        told = [f"{self.title}: {read} read, {self.loaded:,} loaded, {self.duplicates:,} already there."]
         if self.rejected:
-            where = f"; they are in {self.rejects_file}" if self.rejects_file else ""
-            told.append(f"{self.rejected:,} rows could not be used{where}.")
+            where = f"; see {self.rejects_file}" if self.rejects_file else ""
+            told.append(f"{_counted(self.rejected, 'row')} could not be used{where}.")
         if self.holds == "spend":
             told.append(
                 "These are sums, not single requests: they count as spend, but a preview cannot rest on them."
-                + (f" {self.changed:,} buckets had other figures before." if self.changed else "")
+                + (f" {_counted(self.changed, 'bucket')} had other figures before." if self.changed else "")
             )
         elif self.decisions:
-            told.append(f"{self.decisions:,} requests came of them, with {self.calls:,} calls.")
+            told.append(f"They are {_counted(self.decisions, 'request')} with {_counted(self.calls, 'call')}.")
         if self.labels:
-            told.append(f"{self.labels:,} quality labels were attached.")
+            told.append(f"{_counted(self.labels, 'quality label')} attached.")
         if self.loaded and (self.metered or self.reported):
             told.append(self._costs())
         if self.first_ms is not None and self.last_ms is not None:
             told.append(f"They are from {_moment(self.first_ms)} to {_moment(self.last_ms)} UTC.")
-        told += [f"{number:,} {sentence}." for sentence, number in sorted(self.notes.items()) if number]
+        told += [f"Note: {sentence} ({number:,})." for sentence, number in sorted(self.notes.items()) if number]
         return told
 
     def _costs(self) -> str:
@@ -108,6 +131,10 @@ class Report:
         if self.reported:
             told.append(f"${self.reported_cost_nusd / 1e9:,.6f} as the source reports it")
         return "; ".join(told) + "."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _moment(ms: int) -> str:

@@ -14,6 +14,8 @@ from router_core.exchange.calls import Rejected
 LONGEST_LINE = 16 * 2**20
 _HEAD = 2**20
 _CHUNK = 2**20
+_BLOCK = 8 * 2**20
+_LINES_TRIED = 100
 _SHOWN_RAW = 1000
 
 PARQUET_MAGIC = b"PAR1"
@@ -37,6 +39,13 @@ NOT_UTF8 = "lines that are not UTF-8 were read as Latin-1"
 
 class Line(NamedTuple):
     """One line without its end, and its number, counting from 1."""
+
+    number: int
+    content: bytes
+
+
+class Block(NamedTuple):
+    """Many whole lines of CSV at once, the last one's end included, and the number of the first."""
 
     number: int
     content: bytes
@@ -129,8 +138,7 @@ class Source:
                 if not refused:
                     if held + len(part) > LONGEST_LINE:
                         refused = True
-                        start = (b"".join(pieces) + part)[:_SHOWN_RAW]
-                        yield Rejected(number, f"the line is longer than {LONGEST_LINE:,} bytes", self.text(start))
+                        yield self._endless(number, b"".join([*pieces, part]))
                         pieces, held = [], 0
                     elif part:
                         pieces.append(part)
@@ -146,6 +154,37 @@ class Source:
         if pieces and (whole := b"".join(pieces).rstrip(b"\r")) and not whole.isspace():
             yield Line(number, whole)
 
+    def blocks(self) -> Iterator[Block | Rejected]:
+        """Yield the file in pieces that end where a row of CSV ends; an endless line is refused without being kept."""
+        number, pieces, size, skipping = 1, list[bytes](), 0, False
+        for chunk in self.chunks():
+            if skipping:
+                _, found, chunk = chunk.partition(b"\n")
+                if not found:
+                    continue
+                number, skipping = number + 1, False
+            pieces.append(chunk)
+            size += len(chunk)
+            if size < _BLOCK:
+                continue
+            held = b"".join(pieces)
+            end = _end_of_rows(held)
+            if not end and size > LONGEST_LINE:
+                end = held.rfind(b"\n") + 1  # a quote was never closed, which row by row can be told
+                if not end:
+                    yield self._endless(number, held)
+                    pieces, size, skipping = [], 0, True
+                    continue
+            if end:
+                yield Block(number, held[:end])
+                number += held.count(b"\n", 0, end)
+            pieces, size = [held[end:]], len(held) - end
+        if size:
+            yield Block(number, b"".join(pieces))
+
+    def _endless(self, number: int, start: bytes) -> Rejected:
+        return Rejected(number, f"the line is longer than {LONGEST_LINE:,} bytes", self.text(start[:_SHOWN_RAW]))
+
     def text(self, content: bytes) -> str:
         """Return bytes as text: UTF-8, or else Latin-1, which is counted."""
         try:
@@ -153,6 +192,21 @@ class Source:
         except UnicodeDecodeError:
             self.notes[NOT_UTF8] += 1
             return content.decode("latin-1")
+
+
+def _end_of_rows(content: bytes) -> int:
+    """Return where the last line ends that leaves no quote open; 0 where there is none nearby."""
+    open_quotes = content.count(b'"')
+    end = len(content)
+    for _ in range(_LINES_TRIED):
+        before = content.rfind(b"\n", 0, end)
+        if before < 0:
+            break
+        open_quotes -= content.count(b'"', before + 1, end)
+        if open_quotes % 2 == 0:
+            return before + 1
+        end = before
+    return 0
 
 
 def _size(stream: BinaryIO) -> int | None:

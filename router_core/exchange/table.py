@@ -50,9 +50,26 @@ def _first_line(head: str) -> str:
 
 def rows(source: Source) -> Iterator[Row | Rejected]:
     """Yield the rows under the header, refusing those that do not fit it. Raises ``InputError`` where there is none."""
+    found = records(source.lines())
+    names: tuple[str, ...] = ()
     mark = delimiter(source.head)
-    names: list[str] = []
-    for record in records(source.lines()):
+    for record in found:
+        if isinstance(record, Rejected):
+            yield record
+        elif record.content[:4].lower() != b"sep=":
+            names = header(source.text(record.content))
+            break
+    if not names:
+        raise InputError("there is no header line", source=source.name)
+    yield from parsed(found, names, mark, source)
+
+
+def parsed(
+    found: Iterable[Line | Rejected], names: tuple[str, ...], mark: str, source: Source
+) -> Iterator[Row | Rejected]:
+    """Yield the rows that records hold, refusing those that do not fit the header's names."""
+    width = len(names)
+    for record in found:
         if isinstance(record, Rejected):
             yield record
             continue
@@ -63,19 +80,12 @@ def rows(source: Source) -> Iterator[Row | Rejected]:
         except (csv.Error, StopIteration) as error:
             yield Rejected(line, f"this is not a row of CSV: {error}", raw)
             continue
-        if not names:
-            if raw.lower().startswith("sep="):
-                continue
-            names = [name.strip() for name in fields]
-            continue
-        if len(fields) != len(names):
-            yield Rejected(line, f"it has {len(fields)} columns where the header has {len(names)}", raw)
+        if len(fields) != width:
+            yield Rejected(line, f"it has {len(fields)} columns where the header has {width}", raw)
             continue
         if mark == ";":  # where commas do not part columns they may part decimals
             fields = [field.replace(",", ".") if _COMMA_NUMBER.fullmatch(field) else field for field in fields]
         yield Row(line, dict(zip(names, fields, strict=True)), raw)
-    if not names:
-        raise InputError("there is no header line", source=source.name)
 
 
 def records(lines: Iterable[Line | Rejected]) -> Iterator[Line | Rejected]:

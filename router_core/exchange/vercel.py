@@ -18,7 +18,7 @@ def report_row(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
     day, starts, ends = day_bucket(row.get("day"), "day")
     read = total(row.get("cached_input_tokens"), "cached_input_tokens")
     written = total(row.get("cache_creation_input_tokens"), "cache_creation_input_tokens")
-    notes["rows do not say whether input includes cached tokens; it was taken to"] += bool(read or written)
+    notes["the rows do not say whether input includes cached tokens; it was taken to"] += bool(read or written)
     return MeteredSpend(
         source="vercel report",
         day=day,
@@ -36,7 +36,6 @@ def report_row(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
             notes,
         ),
         reported_cost_nusd=nano_dollars(row.get("total_cost"), "total_cost"),
-        priceable=True,
     )
 
 
