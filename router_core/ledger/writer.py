@@ -7,8 +7,8 @@ import atexit
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Literal
 from router_core.decision import RoutingDecision
 from router_core.errors import LedgerError, LedgerFullError
 from router_core.ledger.connect import is_away, shown
+from router_core.ledger.groups import Group, Receipt
 from router_core.ledger.link import Link
 from router_core.ledger.spool import Spool
 from router_core.ledger.store import Ledger
@@ -29,8 +30,6 @@ _CROWDED = 500  # so many waiting need no pause to make a group
 _PATIENCE_MS = 1_000  # for a lock, while decisions wait for us
 _PATIENCE_AWAY_MS = 20  # for a lock, while decisions go to the spool
 _RETRY_S = 0.25
-
-_Waiting = tuple[RoutingDecision, "Future[None] | asyncio.Future[None]", asyncio.AbstractEventLoop | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +68,10 @@ class LedgerWriter:
         self._spool = Spool(spool or default_spool(ledger), max_spool_bytes)
         self._max_queue = max_queue
         self._group_s = group_ms / 1000
-        self._waiting: list[_Waiting] = []
+        self._groups: deque[Group] = deque()  # the last one still takes decisions
+        self._queued = 0
         self._door = threading.Lock()
-        self._bell: SimpleQueue[None] = SimpleQueue()  # rung when somebody is the first to wait
+        self._bell: SimpleQueue[None] = SimpleQueue()  # rung by the first to wait
         self._closed = False
         self._stats = WriterStats()
         self._link = Link(ledger, power=durability == "power", patience_ms=_PATIENCE_MS)
@@ -80,26 +80,30 @@ class LedgerWriter:
         self._thread.start()
         atexit.register(self.close)
 
-    def submit(self, decision: RoutingDecision) -> Future[None]:
-        """Hand a decision over and return a future that is done once it is durable; never waits.
+    def submit(self, decision: RoutingDecision) -> Receipt:
+        """Hand a decision over, from any thread, and return a receipt to wait on; never waits itself.
 
-        Raises ``LedgerFullError`` where the queue is full, ``LedgerError`` after ``close``. The future carries a
-        ``LedgerError`` where the decision can never be kept.
+        Raises ``LedgerFullError`` where the queue is full, ``LedgerError`` after ``close``.
         """
-        future: Future[None] = Future()
-        self._put((decision, future, None))
-        return future
+        with self._door:
+            group = self._open_group()
+            receipt = Receipt(group.done)
+            group.decisions.append(decision)
+            group.waiting.append(receipt)
+            return receipt
 
     async def record(self, decision: RoutingDecision) -> None:
-        """Return once the decision is durable; raises what ``submit`` and its future raise."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        self._put((decision, future, loop))
+        """Return once the decision is durable; raises what ``submit`` and its receipt raise."""
+        future = asyncio.get_running_loop().create_future()
+        with self._door:
+            group = self._open_group()
+            group.decisions.append(decision)
+            group.waiting.append(future)
         await future
 
     def stats(self) -> WriterStats:
         """Return what was done so far."""
-        return replace(self._stats, queued=len(self._waiting), spool_bytes=self._spool.size)
+        return replace(self._stats, queued=self._queued, spool_bytes=self._spool.size)
 
     def close(self) -> None:
         """Make everything submitted durable, then stop; further decisions are refused."""
@@ -116,80 +120,82 @@ class LedgerWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _put(self, waiting: _Waiting) -> None:
-        with self._door:
-            if self._closed:
-                raise LedgerError("the ledger's writer is closed, so the decision was not recorded")
-            queued = len(self._waiting)
-            if queued >= self._max_queue:
-                raise LedgerFullError(
-                    f"{queued} decisions are waiting for the ledger {shown(self._ledger.engine.url)} already, "
-                    "so this one was refused; look at its disk and at who holds it"
-                )
-            self._waiting.append(waiting)
-            if not queued:
-                self._bell.put(None)
+    def _open_group(self) -> Group:
+        """Return the group that takes the next decision, counting it; call with the door locked."""
+        if self._closed:
+            raise LedgerError("the ledger's writer is closed, so the decision was not recorded")
+        if self._queued >= self._max_queue:
+            raise LedgerFullError(
+                f"{self._queued} decisions are waiting for the ledger {shown(self._ledger.engine.url)} already, "
+                "so this one was refused; look at its disk and at who holds it"
+            )
+        self._queued += 1
+        groups = self._groups
+        if groups and len(groups[-1].decisions) < _LARGEST_GROUP:
+            return groups[-1]
+        group = Group()
+        groups.append(group)
+        if len(groups) == 1:
+            self._bell.put(None)
+        return group
 
     def _run(self) -> None:
         self._replay()
         crowded = False
-        while True:
-            group, last = self._collect(pause=crowded)
-            crowded = len(group) > 1
-            while group:
-                group = self._keep(group)
-                if group and self._closed:
+        while not (self._closed and not self._groups):
+            group = self._next_group(pause=crowded)
+            if group is None:
+                self._replay()
+                continue
+            crowded = len(group.decisions) > 1
+            while not self._keep(group):
+                if self._closed:
                     self._refuse(group)
                     break
-                if group:
-                    time.sleep(_RETRY_S)
-            if last:
-                break
+                time.sleep(_RETRY_S)
             self._replay()
         self._link.close()
 
-    def _collect(self, *, pause: bool) -> tuple[list[_Waiting], bool]:
-        """Wait for decisions; returns some, and whether they are the last."""
-        with suppress(Empty):
-            self._bell.get(timeout=_RETRY_S if self._stats.away else None)
-        if pause and len(self._waiting) < _CROWDED and not self._closed:
+    def _next_group(self, *, pause: bool) -> Group | None:
+        """Wait for decisions; returns None where there are none after all, so that other work is done."""
+        if not self._groups and not self._closed:
+            with suppress(Empty):
+                self._bell.get(timeout=_RETRY_S if self._stats.away else None)
+        if pause and self._queued < _CROWDED and not self._closed:
             time.sleep(self._group_s)
         with self._door:
-            group, self._waiting = self._waiting[:_LARGEST_GROUP], self._waiting[_LARGEST_GROUP:]
-            if self._waiting:
-                self._bell.put(None)
-            return group, self._closed and not self._waiting
+            if not self._groups:
+                return None
+            group = self._groups.popleft()
+            self._queued -= len(group.decisions)
+            return group
 
-    def _keep(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Commit or spool a group and acknowledge it; returns the part for which there is no room anywhere."""
+    def _keep(self, group: Group) -> bool:
+        """Commit or spool a group and acknowledge it; returns False where there is no room anywhere for all of it."""
         if not self._stats.away:
             try:
                 self._commit(group)
-                return []
+                return True
             except LedgerError as error:
                 self._went_away(error)
         try:
-            added = self._spool.append([decision for decision, _, _ in group])
+            added = self._spool.append(group.decisions[group.kept :])
         except OSError as error:
             _log.warning("the spool %s cannot be written: %s", self._spool.path, error.strerror)
             added = 0
+        group.kept += added
         self._count(spooled=added)
-        _settle(group[:added], None)
-        if added < len(group):
-            self._replay()  # the last way out: perhaps the database is back
-            if not self._stats.away:
-                return self._keep(group[added:])
-        return group[added:]
+        if group.kept == len(group.decisions):
+            group.settle({})
+            return True
+        self._replay()  # the last way out: perhaps the database is back
+        return not self._stats.away and self._keep(group)
 
-    def _commit(self, group: list[_Waiting]) -> None:
-        decisions = [decision for decision, _, _ in group]
+    def _commit(self, group: Group) -> None:
+        decisions = group.decisions[group.kept :]
         refused = {id(decision): error for decision, error in self._write(decisions)}
-        if refused:
-            for waiting in group:
-                _settle([waiting], refused.get(id(waiting[0])))
-        else:
-            _settle(group, None)
-        self._count(committed=len(group) - len(refused), groups=1, rejected=len(refused))
+        group.settle(refused)
+        self._count(committed=len(decisions) - len(refused), groups=1, rejected=len(refused))
 
     def _write(self, decisions: Sequence[RoutingDecision]) -> list[tuple[RoutingDecision, Exception]]:
         """Commit decisions and return those that can never be kept; raises ``LedgerError`` where none could be."""
@@ -236,9 +242,11 @@ class LedgerWriter:
         self._link.leave()
         self._link.patience(_PATIENCE_AWAY_MS)
 
-    def _refuse(self, group: list[_Waiting]) -> None:
-        self._count(rejected=len(group))
-        _settle(group, LedgerFullError(f"neither the ledger {self._ledger.url} nor its spool could take the decision"))
+    def _refuse(self, group: Group) -> None:
+        refused = group.decisions[group.kept :]
+        error = LedgerFullError(f"neither the ledger {self._ledger.url} nor its spool could take the decision")
+        group.settle({id(decision): error for decision in refused})
+        self._count(rejected=len(refused))
 
     def _count(self, *, committed: int = 0, groups: int = 0, spooled: int = 0, rejected: int = 0) -> None:
         now = self._stats
@@ -270,32 +278,3 @@ def replay_spool(ledger: Ledger, spool: Path | None = None) -> int:
     if stats.away:
         raise LedgerError(f"the ledger {ledger.url} cannot be written, so its spool was not replayed")
     return stats.replayed
-
-
-def _settle(group: Sequence[_Waiting], error: Exception | None) -> None:
-    """Tell whoever waits; each event loop is woken once."""
-    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for _, future, loop in group:
-        if loop is not None:
-            assert isinstance(future, asyncio.Future)
-            loops.setdefault(loop, []).append(future)
-            continue
-        try:
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-        except InvalidStateError:
-            pass  # somebody stopped waiting
-    for loop, futures in loops.items():
-        with suppress(RuntimeError):  # a loop that is closed has nobody waiting
-            loop.call_soon_threadsafe(_settle_here, futures, error)
-
-
-def _settle_here(futures: Sequence[asyncio.Future[None]], error: Exception | None) -> None:
-    for future in futures:
-        if not future.done():
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
