@@ -366,11 +366,14 @@ def _cost_axis(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _sides(points: pd.DataFrame) -> list[str]:
-    """Put the names of two neighbours on opposite sides: that of the cheaper of today and draft on its left."""
+    """Put names beside their points: of today and draft on opposite sides, of controls on the inner side."""
     pair = points[points["role"].isin(("live", "draft"))]["usd"]
-    middle = float(pair.mean())
+    between = float(pair.mean()) if len(pair) > 1 else -math.inf
+    centre = math.sqrt(max(float(points["usd"].min()), 1e-9) * max(float(points["usd"].max()), 1e-9))
     return [
-        "top center" if role == "control" else "middle left" if value < middle and len(pair) > 1 else "middle right"
+        ("middle left" if value > centre else "middle right")
+        if role == "control"
+        else ("middle left" if value < between else "middle right")
         for value, role in zip(points["usd"], points["role"], strict=True)
     ]
 

@@ -99,7 +99,7 @@ def price_editor(frame: pd.DataFrame, *, days: int | None, key: str) -> pd.DataF
             "output": column.NumberColumn("Output", **rate, help="US dollars per million output tokens."),
             "cache_read": column.NumberColumn("Cache read", **rate, help="Input tokens read from a cache."),
             "cache_write": column.NumberColumn("Cache write", **rate, help="Input tokens written to a cache."),
-            "since": column.DateColumn("Since", format="D MMM YYYY"),
+            "since": column.DateColumn("Since", format="D MMM YYYY", width=105, help="Empty: since it is known."),
             "usd": column.NumberColumn(f"Spend, {days} days", format="dollar"),
             "attempts": column.NumberColumn("Calls", format="localized"),
         },

@@ -87,20 +87,23 @@ def metric(
     change: str | None = None,
     *,
     against: str = "",
-    good: Literal["up", "down", "neither"] = "up",
+    good: Literal["up", "down", "neither", "this", "not this"] = "up",
     trend: Sequence[float] | None = None,
     arrow: bool = True,
     help: str | None = None,
 ) -> None:
-    """One figure of a row; ``change`` is written with its sign, and ``good`` says which direction is welcome."""
+    """One figure of a row; ``change`` is written with its sign, and ``good`` says which direction of it is welcome.
+
+    ``arrow`` is off where it is no change but a remark, which may itself be welcome (``this``) or not.
+    """
     unchanged = arrow and change is not None and not change.startswith(("-", "+"))
-    colours: dict[str, Any] = {"up": "normal", "down": "inverse", "neither": "off"}
+    colours: dict[str, Any] = {"up": "normal", "down": "inverse", "neither": "off", "this": "green", "not this": "red"}
     st.metric(
         label,
         value,
-        0 if unchanged else change,
-        delta_color=colours[good],
-        delta_arrow="auto" if arrow else "off",
+        "no change" if unchanged else change,
+        delta_color="off" if unchanged else colours[good],
+        delta_arrow="auto" if arrow and not unchanged else "off",
         delta_description=against if change is not None else None,
         border=True,
         chart_data=trend if trend is not None and len(trend) > 2 else None,

@@ -135,8 +135,9 @@ def _saved(stamp: Stamp, view: View, lines: pd.DataFrame, tier: str) -> Saving |
     ui.metric(
         label,
         wording.usd(saving.nusd),
-        wording.share(saving.share, signed=True),
-        good="up",
+        f"{wording.share(saving.share)} of {wording.usd(saving.baseline_nusd)}",
+        good="this" if saving.nusd >= 0 else "not this",
+        arrow=False,
         trend=summary.smoothed(summary.daily_saving(lines, baseline)).tolist(),
         help=explained,
     )
@@ -151,7 +152,7 @@ def _reading(view: View, before: Totals | None, saving: Saving | None, tier: str
         if saving.low_nusd is not None and saving.high_nusd is not None:
             between = f"; the saving is {wording.usd(saving.low_nusd)} to {wording.usd(saving.high_nusd)} (95%)"
         parts.append(
-            f"Saved: every request on {tier} would have cost an estimated {wording.usd(saving.baseline_nusd)}{between}."
+            f"Saved: against every request on {tier}, an estimated {wording.usd(saving.baseline_nusd)}{between}."
         )
     if before is not None:
         parts.append(f"Changes: against the {wording.plural(view.days, 'day')} before.")

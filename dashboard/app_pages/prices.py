@@ -110,8 +110,8 @@ def _effect(stamp: Stamp, view: View | None, added: list[Price]) -> None:
         ui.metric(
             "Relative change",
             wording.share(change / before if before else None, signed=True),
-            wording.dollars(change / view.days * 30, signed=True),
-            against="a month of 30 days",
+            wording.dollars(change / view.days * 365, signed=True),
+            against="a year",
             good="down",
         )
     tables.price_effect(effect[effect["change"] != 0])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import running
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 from running import Tab
 
 
@@ -42,13 +43,19 @@ def demo(demo_ledger: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield address, path
 
 
+@pytest.fixture(scope="session")
+def looks(browser: Browser) -> Callable[..., BrowserContext]:
+    """The looks asked for, each made once."""
+    return cache(lambda theme, size: running.look(browser, theme, size))
+
+
 @pytest.fixture
-def tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
+def tab(looks: Callable[..., BrowserContext]) -> Iterator[Callable[..., Tab]]:
     """Open tabs; at the end, none may have reported an error or asked an outside host."""
     tabs: list[Tab] = []
 
     def opened(address: str, theme: str = "light", size: tuple[int, int] = (1440, 900)) -> Tab:
-        tabs.append(Tab(browser, address, theme=theme, size=size))
+        tabs.append(Tab(looks(theme, size), address))
         return tabs[-1]
 
     yield opened

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 TIERWISE = str(Path(sys.executable).with_name("tierwise"))
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -87,16 +87,20 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+def look(browser: Browser, theme: str = "light", size: tuple[int, int] = (1440, 900)) -> BrowserContext:
+    """Return how a reader looks at it; tabs of one look share what they have loaded."""
+    return browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if theme == "dark" else "light"
+    )
+
+
 class Tab:
     """One tab: opens pages of a dashboard, and collects what went wrong or left the machine."""
 
-    def __init__(self, browser: Browser, address: str, *, theme: str = "light", size: tuple[int, int] = (1440, 900)):
+    def __init__(self, context: BrowserContext, address: str) -> None:
         self.address = address
         self.wrong: list[str] = []
-        self._context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if theme == "dark" else "light"
-        )
-        self.view: Page = self._context.new_page()
+        self.view: Page = context.new_page()
         self.view.on("console", self._heard)
         self.view.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.view.on("request", self._asked)
@@ -118,7 +122,7 @@ class Tab:
 
     def close(self) -> None:
         """Close it."""
-        self._context.close()
+        self.view.close()
 
     def _heard(self, message: ConsoleMessage) -> None:
         # Opened below its root, Streamlit's page first asks for its server beside itself, then at the root.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
-from running import CHROMIUM, Tab, chromium, dashboard, tierwise
+from running import CHROMIUM, Tab, chromium, dashboard, look, tierwise
 
 FOLDER = Path(__file__).parents[2] / "dashboard" / "static" / "screenshots"
 PAGES = {
@@ -31,23 +31,23 @@ def main() -> None:
         ledger = Path(folder) / "demo.db"
         tierwise("demo", "--db", str(ledger), "--decisions", "200000", "--days", "61", "--seed", "1")
         with dashboard(ledger) as address, chromium() as browser:
-            for look, (theme, size) in LOOKS.items():
-                tab = Tab(browser, address, theme=theme, size=size)
-                for path in take(tab, look, size):
+            for name, (theme, size) in LOOKS.items():
+                tab = Tab(look(browser, theme, size), address)
+                for path in take(tab, name, size):
                     print(path)
                 tab.close()
                 if tab.wrong:
                     sys.exit("\n".join(tab.wrong))
 
 
-def take(tab: Tab, look: str, size: tuple[int, int]) -> Iterator[Path]:
+def take(tab: Tab, shown: str, size: tuple[int, int]) -> Iterator[Path]:
     """Take each page as tall as it is, in few colours so that the files stay small."""
     for name, address in PAGES.items():
         view = tab.open(address)
         height = view.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
         view.set_viewport_size({"width": size[0], "height": max(size[1], min(TALLEST, int(height)))})
         view.wait_for_timeout(1500)  # figures and tables draw themselves anew
-        path = FOLDER / f"{name}-{look}.png"
+        path = FOLDER / f"{name}-{shown}.png"
         view.screenshot(path=str(path))
         with Image.open(path) as picture:
             picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
