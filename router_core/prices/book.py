@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
@@ -91,6 +91,9 @@ class PriceBook:
     def with_prices(self, prices: Iterable[Price]) -> PriceBook:
         """Return a book with further rows, added last; this one stays as it is."""
         return PriceBook([*(price for rows in self._rows.values() for price in rows), *prices], resolve=self._resolve)
+
+    def __iter__(self) -> Iterator[Price]:
+        return (price for rows in self._rows.values() for price in rows)
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self._rows.values())

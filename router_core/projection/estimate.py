@@ -2,50 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from router_core.config import RoutingConfig
-from router_core.prices import PriceBook
+from router_core.prices import Price, PriceBook
 from router_core.projection.controls import controls
 from router_core.projection.cube import Cube
 from router_core.projection.prepared import Prepared, prepare
+from router_core.projection.pricing import successors
 from router_core.projection.result import Estimate, FeatureEstimate, Projection, Support
 from router_core.projection.support import colour
-from router_core.projection.tables import Reassignment, Table
-from router_core.projection.target import Exploration, Target
-from router_core.projection.verdict import Change, Ground, estimate
+from router_core.projection.tables import Table, on_one_tier
+from router_core.projection.target import Exploration, Target, unprojected
+from router_core.projection.tariff import Tariff
+from router_core.projection.verdict import Change, Ground, estimate, nothing_moves
 
 Floats = npt.NDArray[np.floating]
+Successors = frozenset[tuple[int, Price]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Tables:
-    """What boundaries come to under one way of exploring. Columns of ``point`` and ``draws`` are the families of
-    quality, then those of cost; ``counts`` are requests moved, moved without support, and moved onto each tier."""
+    """What boundaries come to under one way of exploring and one tariff. Columns of ``point`` and ``draws`` are the
+    families of quality, then those of cost; of ``counts`` requests moved, moved without support, and moved onto each
+    tier. ``floor``, needed only where support is thin, is built when first asked for.
+    """
 
+    tariff: Tariff
     point: Table
     draws: Table
-    floor: Table
     counts: Table
+    make_floor: Callable[[], Table]
+    _floor: Table | None = None
 
     @classmethod
-    def of(cls, prepared: Prepared, exploration: Exploration | None) -> _Tables:
-        """Build the tables; without an ``exploration`` explored requests follow the boundaries too."""
+    def of(cls, prepared: Prepared, exploration: Exploration, tariff: Tariff) -> _Tables:
         live = prepared.live.exploration
+        shape, families = prepared.live.starts.shape, len(prepared.log.quality)
+        columns = families + len(prepared.log.input)
 
-        def table(moves: list[Reassignment], dtype: npt.DTypeLike) -> Table:
-            return Table.of([move.under(exploration, live) for move in moves], dtype, prepared.live.starts.shape)
+        def table(side_name: str) -> Table:
+            side = getattr(prepared, side_name)
+            moves = (move for part in (prepared.quality(side), prepared.cost(side, tariff)) for move in part)
+            return Table.of((move.under(exploration, live) for move in moves), columns, shape)
 
-        families = [*prepared.quality, *prepared.cost]
-        return cls(
-            table([family.point for family in families], np.float64),
-            table([family.draws for family in families], np.float32),
-            table(prepared.floor, np.float32),
-            table([prepared.moved, prepared.unsupported, *prepared.onto], np.float64),
+        def floor() -> Table:
+            moves = prepared.quality(prepared.draws, floor=True)
+            return Table.of((move.under(exploration, live) for move in moves), families, shape)
+
+        counts = Table.of(
+            (move.under(exploration, live) for move in prepared.counts()), 2 + len(prepared.backed), shape
         )
+        return cls(tariff, table("log"), table("draws"), counts, floor)
+
+    @property
+    def floor(self) -> Table:
+        if self._floor is None:
+            self._floor = self.make_floor()
+        return self._floor
 
 
 class Preview:
@@ -59,27 +78,49 @@ class Preview:
         self, cube: Cube, config: RoutingConfig, prices: PriceBook, replicates: int = 200, seed: int = 20_260
     ) -> None:
         self.cube, self.config, self.prices = cube, config, prices
-        self._prepared = prepare(cube, config, prices, replicates, seed)
-        self._families = len(self._prepared.quality)
-        self._tables: dict[Exploration | None, _Tables] = {}
-        self._quality = self._quality_as_logged()
+        self._prepared = prepare(cube, config, replicates, seed)
         self.live = self._prepared.live
+        self._families = len(self._prepared.log.quality)
+        self._labels = cube.tally.labelled.sum(axis=(0, 1, 3))
+        self._quality = self._quality_as_logged()
+        self._tariffs: dict[Successors, Tariff] = {}
+        self._books: WeakKeyDictionary[PriceBook, Successors] = WeakKeyDictionary()
+        self._tables: dict[tuple[Exploration, Successors], _Tables] = {}
+        self._on_one_tier: dict[str, Floats] = {}
+        self.notes = self._say_what_is_missing()
 
-    def at(self, target: RoutingConfig) -> Projection:
-        """Project a configuration's boundaries, pins and exploration. Raises ``ConfigError`` where its tiers differ."""
-        return self.project(Target.of(target, self.cube.features, self.cube.tiers))
+    def at(self, target: RoutingConfig, prices: PriceBook | None = None) -> Projection:
+        """Project a configuration's boundaries, pins and exploration; at other prices where a book of them is given.
 
-    def at_boundaries(self, boundaries: npt.ArrayLike) -> Projection:
+        A price of that book applies to all calls of the window that the row it takes over from had priced. Raises
+        ``ConfigError`` where the target's tiers are not those of the log.
+        """
+        notes = () if target is self.config else unprojected(self.config, target)
+        numbers = Target.of(target, self.cube.features, self.cube.tiers)
+        return self.project(numbers, prices, notes)
+
+    def at_boundaries(self, boundaries: npt.ArrayLike, prices: PriceBook | None = None) -> Projection:
         """Project boundaries, (F, K) or (K,): the score at which each tier begins, cheapest first."""
-        shape = len(self.cube.features), len(self.cube.tiers)
-        starts = np.broadcast_to(np.asarray(boundaries, dtype=np.int64), shape)[:, 1:]
-        return self.project(Target(starts, self.live.exploration))
+        return self.project(self._target(boundaries), prices)
 
-    def project(self, target: Target) -> Projection:
+    def glance(self, boundaries: npt.ArrayLike) -> tuple[float, float]:
+        """Return the changes in cost, nano-dollars, and in mean quality (NaN where unknown), without intervals."""
+        tables = self._at(self.live.exploration, frozenset())
+        point = tables.point.between(self._target(boundaries).starts, self.live.starts, slice(None))[:, 0].tolist()
+        n = self._families
+        quality, cost = sorted(point[:n]), sorted(point[n:])
+        return (
+            cost[len(cost) // 2] if cost else float("nan"),
+            quality[n // 2] / self.cube.decisions if n else float("nan"),
+        )
+
+    def project(self, target: Target, prices: PriceBook | None = None, notes: tuple[str, ...] = ()) -> Projection:
         """Project a target given as numbers."""
-        cube, change = self.cube, self._change(target)
-        notes = list(self._prepared.notes)
-        overall = self._estimate(change, None, notes)
+        cube = self.cube
+        taken_over = self._successors(prices)
+        change = self._change(target, taken_over)
+        said = [*self.notes, *notes]
+        overall = self._estimate(change, None, said, taken_over)
         share = change.unsupported / cube.decisions
         return Projection(
             cost=overall.cost,
@@ -90,9 +131,9 @@ class Preview:
             days=cube.days,
             decisions=cube.decisions,
             support=Support(share, change.moved / cube.decisions, colour(share)),
-            notes=tuple(notes),
+            notes=tuple(said),
             _controls=lambda: controls(self, target),
-            _by_feature=lambda: self._by_feature(target),
+            _by_feature=lambda: self._by_feature(target, taken_over),
         )
 
     def at_random(self, shares: npt.ArrayLike) -> Estimate:
@@ -101,25 +142,40 @@ class Preview:
         The change is against the log as it is, not against the live configuration.
         """
         weights = np.asarray(shares, dtype=float)
-        tables = self._of(None)
-        found = {field.name: getattr(tables, field.name).mixed(weights) for field in fields(tables)}
-        return self._estimate(self._as_change(found, same=False), None, [])
 
-    def _estimate(self, change: Change, feature: int | None, notes: list[str]) -> Estimate:
-        cube, prepared = self.cube, self._prepared
+        def mixed(name: str) -> Floats:
+            on = self._on_each_tier(name)
+            total: Floats = np.einsum("fk,cfkr->cr", weights.astype(on.dtype), on)
+            return total
+
+        change = self._as_change(mixed("log"), mixed("draws"), mixed("counts"), lambda: mixed("floor"))
+        return self._estimate(change, None, [], frozenset())
+
+    def _target(self, boundaries: npt.ArrayLike) -> Target:
+        starts = np.asarray(boundaries, dtype=np.int64)
+        if starts.ndim == 1:
+            starts = np.repeat(starts[None], len(self.cube.features), axis=0)
+        return Target(starts[:, 1:], self.live.exploration)
+
+    def _estimate(self, change: Change, feature: int | None, notes: list[str], taken_over: Successors) -> Estimate:
+        cube = self.cube
         if feature is None:
             cost, decisions, quality = cube.total_cost, cube.decisions, float(self._quality.sum())
         else:
             cost, decisions = int(cube.cost_by_feature[feature]), int(cube.decisions_by_feature[feature])
             quality = float(self._quality[feature])
         ground = Ground(cost, decisions, quality if cube.labelled else None)
-        return estimate(change, ground, cube.tiers, prepared.labels, prepared.priced, notes)
+        return estimate(change, ground, cube.tiers, self._labels, self._tariff(taken_over).priced, notes)
 
-    def _change(self, target: Target, feature: int | None = None) -> Change:
+    def _change(self, target: Target, taken_over: Successors, feature: int | None = None) -> Change:
         """Sum what a target changes against the live configuration, for one feature or all."""
         live, here = self.live, slice(None) if feature is None else slice(feature, feature + 1)
-        new, old = self._of(target.exploration), self._of(live.exploration)
-        same_way = new is old
+        repriced = int(self._tariff(taken_over).change[here].sum()) if taken_over else 0
+        same_way = target.exploration == live.exploration
+        if same_way and (target.starts[here] == live.starts[here]).all():
+            return nothing_moves(len(self.cube.tiers), repriced)
+        old = self._at(live.exploration, taken_over)
+        new = old if same_way else self._at(target.exploration, taken_over)
 
         def difference(name: str) -> Floats:
             table: Table = getattr(new, name)
@@ -128,29 +184,62 @@ class Preview:
             before: Table = getattr(old, name)
             return table.under(target.starts, here) - before.under(live.starts, here)
 
-        same = same_way and bool((target.starts[here] == live.starts[here]).all())
-        found = {name: difference(name) for name in ("point", "draws", "counts")}
-        return self._as_change(found, same, lambda: difference("floor"))
-
-    def _as_change(self, found: dict[str, Floats], same: bool, floor: object = None) -> Change:
-        n, counts = self._families, np.maximum(found["counts"][:, 0], 0)
-        return Change(
-            quality=found["point"][:n, 0],
-            quality_draws=found["draws"][:n],
-            cost=found["point"][n:, 0],
-            cost_draws=found["draws"][n:],
-            floor=floor if callable(floor) else lambda: found["floor"],
-            moved=float(counts[0]),
-            unsupported=float(counts[1]),
-            onto=counts[2:],
-            same=same,
+        return self._as_change(
+            difference("point"), difference("draws"), difference("counts"), lambda: difference("floor"), repriced
         )
 
-    def _of(self, exploration: Exploration | None) -> _Tables:
-        """Return the tables for one way of exploring, building them when first asked for."""
-        found = self._tables.get(exploration)
+    def _as_change(
+        self,
+        point: Floats,
+        draws: Floats,
+        counts: Floats,
+        floor: Callable[[], Floats],
+        repriced: int = 0,
+    ) -> Change:
+        n = self._families
+        moved, unsupported, *onto = np.maximum(counts[:, 0], 0).tolist()
+        return Change(
+            point[:n, 0], draws[:n], point[n:, 0], draws[n:], floor, moved, unsupported, onto, False, repriced
+        )
+
+    def _successors(self, prices: PriceBook | None) -> Successors:
+        if prices is None:
+            return frozenset()
+        found = self._books.get(prices)
         if found is None:
-            found = self._tables[exploration] = _Tables.of(self._prepared, exploration)
+            found = frozenset(successors(self.cube.calls.rows, self.prices, prices).items())
+            self._books[prices] = found
+        return found
+
+    def _tariff(self, taken_over: Successors) -> Tariff:
+        found = self._tariffs.get(taken_over)
+        if found is None:
+            found = self._tariffs[taken_over] = Tariff.of(self.cube, self.config, self.prices, dict(taken_over))
+        return found
+
+    def _at(self, exploration: Exploration, taken_over: Successors) -> _Tables:
+        """Return the tables for one way of exploring and one tariff, building them when first asked for."""
+        found = self._tables.get((exploration, taken_over))
+        if found is None:
+            if len(self._tables) > 4:  # each is some tens of megabytes; the live one is the oldest, and stays
+                del self._tables[list(self._tables)[1]]
+            found = _Tables.of(self._prepared, exploration, self._tariff(taken_over))
+            self._tables[exploration, taken_over] = found
+        return found
+
+    def _on_each_tier(self, name: str) -> Floats:
+        """Return what everything on one tier changes against the log, (columns, F, K, R)."""
+        found = self._on_one_tier.get(name)
+        if found is None:
+            prepared, tariff = self._prepared, self._tariff(frozenset())
+            if name == "counts":
+                moves = list(prepared.counts())
+            elif name == "floor":
+                moves = list(prepared.quality(prepared.draws, floor=True))
+            else:
+                side = getattr(prepared, name)
+                moves = [*prepared.quality(side), *prepared.cost(side, tariff)]
+            found = self._on_one_tier[name] = on_one_tier(move.under(None, prepared.live.exploration) for move in moves)
         return found
 
     def _quality_as_logged(self) -> Floats:
@@ -162,19 +251,31 @@ class Preview:
         total = cube.quality_by_feature - tally.quality.sum(axis=(0, 2, 3))
         overall = cube.quality_by_feature.sum() / max(cube.labelled, 1)
         mean = np.where(labels > 0, total / np.maximum(labels, 1), overall)
-        moving = np.median(self._prepared.logged_quality, axis=0) if self._families else movable * overall
+        moving = self._prepared.logged_quality() if self._families else movable * overall
         quality: Floats = np.where(labels == fixed, total, mean * fixed) + moving
         return quality
 
-    def _by_feature(self, target: Target) -> list[FeatureEstimate]:
+    def _say_what_is_missing(self) -> tuple[str, ...]:
+        notes = [*self.cube.notes]
+        if not self._families:
+            notes.append("None of the requests a boundary can move is labelled, so nothing can be said of quality.")
+        priced = self._tariff(frozenset()).priced
+        if not priced.all():
+            named = ", ".join(tier for tier, known in zip(self.cube.tiers, priced.tolist(), strict=True) if not known)
+            notes.append(
+                f"No price is known for the models of {named}, so the cost of moving traffic there is unknown."
+            )
+        return tuple(notes)
+
+    def _by_feature(self, target: Target, taken_over: Successors) -> list[FeatureEstimate]:
         cube, tier, found = self.cube, target.tier_of(), []
         per_score = cube.tally.decisions.sum(axis=(0, 2))
         for index, name in enumerate(cube.features):
             decisions = int(cube.decisions_by_feature[index])
             if not decisions:
                 continue
-            change = self._change(target, index)
-            own = self._estimate(change, index, [])
+            change = self._change(target, taken_over, index)
+            own = self._estimate(change, index, [], taken_over)
             movable = max(int(per_score[index].sum()), 1)
             shares = np.bincount(tier[index], per_score[index], minlength=len(cube.tiers)) / movable
             found.append(
@@ -199,5 +300,8 @@ def project(
     replicates: int = 200,
     seed: int = 20_260,
 ) -> Projection:
-    """Project one target against the configuration the cube was read with; for several, keep a ``Preview``."""
-    return Preview(cube, cube.config, prices or cube.prices, replicates, seed).at(target)
+    """Project one target against the configuration the cube was read with; for several, keep a ``Preview``.
+
+    ``prices`` is a book of other prices to project at.
+    """
+    return Preview(cube, cube.config, cube.prices, replicates, seed).at(target, prices)

@@ -1,4 +1,4 @@
-"""A log prepared: every model fitted to it and to its resamples, as what giving each cell to each tier would change."""
+"""A log prepared: every model fitted to it and to its resamples, ready to say what moving requests would change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from router_core.config import RoutingConfig
-from router_core.prices import PriceBook
 from router_core.projection import quality
 from router_core.projection.bootstrap import Draws, as_logged, resample
 from router_core.projection.cube import Cube
@@ -19,168 +18,136 @@ from router_core.projection.pricing import ESCALATION
 from router_core.projection.support import supported
 from router_core.projection.tables import Reassignment
 from router_core.projection.target import Target
-from router_core.projection.tokens import effective_rates, levels, primary_prices, unit_of
+from router_core.projection.tariff import Tariff
+from router_core.projection.tokens import levels, unit_of
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Family:
-    """What one family of curves makes of the log (``point``, double) and of its resamples (``draws``, single)."""
+class Side:
+    """The log itself (R = 1, double) or its resamples (single): their sums, and what each family of curves expects of
+    a request by feature, tier and score, (R, F, K, 101)."""
 
-    point: Reassignment
-    draws: Reassignment
+    sums: Draws
+    quality: list[Floats]
+    input: list[Floats]
+    output: list[Floats]
+    escalation: list[Floats]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Changes by family, and counts that need none.
+    """Both sides of a log under its live configuration. ``live_tier`` (F, 101) is what the live boundaries choose,
+    ``backed`` (K, 101) where a tier has support."""
 
-    ``floor`` is quality where requests without support are worth nothing on their new tier. ``moved``, ``unsupported``
-    and ``onto`` (one a tier) count requests. ``logged_quality`` (families, F) sums quality over movable requests.
-    ``priced`` says of which tiers the cost is known.
-    """
-
+    cube: Cube
     live: Target
-    quality: list[Family]
-    floor: list[Reassignment]
-    cost: list[Family]
-    moved: Reassignment
-    unsupported: Reassignment
-    onto: list[Reassignment]
-    logged_quality: Floats
-    labels: Ints
-    priced: npt.NDArray[np.bool_]
-    notes: tuple[str, ...]
+    live_tier: Ints
+    log: Side
+    draws: Side
+    backed: npt.NDArray[np.bool_]
+
+    def quality(self, side: Side, *, floor: bool = False) -> Iterator[Reassignment]:
+        """Yield by family the change in summed quality; ``floor``: with unsupported requests worth nothing."""
+        sums, cube = side.sums, self.cube
+        steady = _steadied(sums.decisions, cube.tally.decisions, cube.decisions)
+        for expected in side.quality:
+            now = quality.logged(sums.decisions, sums.labelled, sums.quality, expected)
+            level = expected * self.backed if floor else expected
+            yield Reassignment.of(sums.decisions, level, now, self.live_tier).scaled(steady)
+
+    def cost(self, side: Side, tariff: Tariff) -> Iterator[Reassignment]:
+        """Yield by family the change in cost, nano-dollars: tokens in proportion to the two tiers' at that score."""
+        sums, dtype = side.sums, side.sums.served.dtype
+        spent = self._spent(side, tariff)
+        escalated = sums.served * _ratio(tariff.escalating, self.cube.tally.served).astype(dtype)
+        total = self.cube.total_cost + int(tariff.change.sum())
+        steady = _steadied(spent + escalated, tariff.answering + tariff.escalating, total)
+        for family, of_input in enumerate(side.input):
+            parts = []
+            for place, (amount, level) in enumerate(((sums.input, of_input), (sums.output, side.output[family]))):
+                rate = tariff.rates[..., place, None].astype(dtype)
+                now = spent if place == 0 else np.zeros_like(spent)
+                parts.append(Reassignment.of(amount / level[:, None], level * rate, now, self.live_tier))
+            if side.escalation:
+                level = side.escalation[family] * tariff.stepped[:, None].astype(dtype)
+                parts.append(Reassignment.of(sums.served, level, escalated, self.live_tier))
+            yield sum(parts[1:], start=parts[0]).scaled(steady)
+
+    def counts(self) -> Iterator[Reassignment]:
+        """Yield requests moved, those of them without support, and those moved onto each tier."""
+        count = self.log.sums.decisions
+        tiers, scores = self.backed.shape
+        onto = np.repeat(np.eye(tiers)[:, :, None], scores, axis=2)
+        for weight in (np.ones(self.backed.shape), (~self.backed).astype(float), *onto):
+            level = np.broadcast_to(weight, (1, *count.shape[2:]))
+            yield Reassignment.of(count, level, np.zeros_like(count), self.live_tier)
+
+    def logged_quality(self) -> Floats:
+        """Return quality summed over movable requests by feature, (F,): the median of what the families make of it."""
+        sums = self.log.sums
+        found = [
+            quality.logged(sums.decisions, sums.labelled, sums.quality, expected)[0].sum(axis=(0, 2, 3))
+            for expected in self.log.quality
+        ]
+        median: Floats = np.median(found, axis=0)
+        return median
+
+    def _spent(self, side: Side, tariff: Tariff) -> Floats:
+        """Return what each cell's calls to answer cost: exact in the log, in proportion to tokens in resamples."""
+        exact = tariff.answering[None].astype(float)
+        if side is self.log:
+            return exact
+
+        def worth(sums: Draws) -> Floats:
+            of_input, of_output = (tariff.rates[..., place, None].astype(sums.input.dtype) for place in (0, 1))
+            value: Floats = sums.input * of_input + sums.output * of_output
+            return value
+
+        modelled = worth(self.log.sums)
+        ratio = np.divide(exact, modelled, out=np.ones_like(modelled), where=modelled > 0)
+        drawn: Floats = worth(side.sums) * ratio.astype(np.float32)
+        return drawn
 
 
-def prepare(cube: Cube, config: RoutingConfig, prices: PriceBook, replicates: int, seed: int) -> Prepared:
+def prepare(cube: Cube, config: RoutingConfig, replicates: int, seed: int) -> Prepared:
     """Fit every model to the log and to ``replicates`` resamples of it."""
     random = np.random.default_rng(seed)
     live = Target.of(config, cube.features, cube.tiers)
-    tier = live.tier_of()
-    log, draws = as_logged(cube.tally), resample(cube.tally, replicates, random)
-    backed = supported(cube)
-    notes = list(cube.notes)
-    families, floor, logged = _quality(cube, log, draws, tier, backed, random, notes)
-    cost, priced = _cost(cube, config, prices, log, draws, tier, random, notes)
-    count = log.decisions
-    weights = [np.ones(backed.shape), (~backed).astype(float), *_columns(backed.shape)]
-    nothing = np.zeros_like(count)
-    counts = [
-        Reassignment.of(count, np.broadcast_to(weight, (1, *count.shape[2:])), nothing, tier) for weight in weights
-    ]
-    return Prepared(
-        live=live,
-        quality=families,
-        floor=floor,
-        cost=cost,
-        moved=counts[0],
-        unsupported=counts[1],
-        onto=counts[2:],
-        logged_quality=logged,
-        labels=cube.tally.labelled.sum(axis=(0, 1, 3)),
-        priced=priced,
-        notes=tuple(notes),
-    )
-
-
-def _columns(shape: tuple[int, ...]) -> Iterator[npt.NDArray[np.float64]]:
-    for tier in range(shape[0]):
-        column = np.zeros(shape)
-        column[tier] = 1
-        yield column
-
-
-def _joined(log: Draws, draws: Draws, name: str) -> Floats:
-    """Sum a quantity over groups, the log first and its resamples after it, (R + 1, F, K, 101)."""
-    return np.concatenate([getattr(side, name).sum(axis=1) for side in (log, draws)]).astype(float)
-
-
-def _quality(
-    cube: Cube,
-    log: Draws,
-    draws: Draws,
-    live: Ints,
-    backed: npt.NDArray[np.bool_],
-    random: np.random.Generator,
-    notes: list[str],
-) -> tuple[list[Family], list[Reassignment], Floats]:
-    if not cube.tally.labelled.any():
-        notes.append("None of the requests a boundary can move is labelled, so nothing can be said of quality.")
-        return [], [], np.zeros((0, len(cube.features)))
-    families, floor, logged = [], [], []
-    steady = _steadied(draws.decisions, cube.tally.decisions, cube.decisions)
-    curves = fit_curves(_joined(log, draws, "labelled"), _joined(log, draws, "quality"), "logit", random)
-    for _, curve in curves:
-        moves = []
-        for side, level in ((log, curve[:1]), (draws, curve[1:].astype(np.float32))):
-            now = quality.logged(side.decisions, side.labelled, side.quality, level)
-            moves.append(Reassignment.of(side.decisions, level, now, live))
-            if side is log:
-                logged.append(now[0].sum(axis=(0, 2, 3)))
-            else:
-                moves[-1] = moves[-1].scaled(steady)
-                floor.append(Reassignment.of(side.decisions, level * backed, now, live).scaled(steady))
-        families.append(Family(*moves))
-    return families, floor, np.array(logged)
-
-
-def _cost(
-    cube: Cube,
-    config: RoutingConfig,
-    prices: PriceBook,
-    log: Draws,
-    draws: Draws,
-    live: Ints,
-    random: np.random.Generator,
-    notes: list[str],
-) -> tuple[list[Family], npt.NDArray[np.bool_]]:
     tally = cube.tally
-    rates = effective_rates(cube, cube.calls.rates(), primary_prices(cube, config, prices))
-    priced = np.asarray(~np.isnan(rates).any(axis=(0, 2)), dtype=np.bool_)
-    if not priced.all():
-        named = ", ".join(name for name, known in zip(cube.tiers, priced, strict=True) if not known)
-        notes.append(f"No price is known for the models of {named}, so the cost of moving traffic there is unknown.")
-    rates = np.nan_to_num(rates)
-    if not tally.served.any():
-        return [], priced
-    served = _joined(log, draws, "served")
-    units = (
-        unit_of(tally.served, tally.input, tally.input_squares),
-        unit_of(tally.served, tally.output, tally.output_squares),
-    )
-    curves = [
-        levels(served, _joined(log, draws, name), unit, random)
-        for name, unit in zip(("input", "output"), units, strict=True)
-    ]
-    escalated = [_in_step(tally.escalation_cost, tally.served, side.served) for side in (log, draws)]
-    if tally.escalation_cost.any():
-        sums = np.concatenate([side.sum(axis=1) for side in escalated]).astype(float)
-        curves.append(levels(served, sums, cube.calls.mean_cost(ESCALATION), random))
-    answered = _answering_costs(cube, log, draws, rates)
-    families = []
-    spent = [answered[index] + escalated[index] for index in (0, 1)]
-    steady = _steadied(spent[1], spent[0], cube.total_cost)
-    for fitted in zip(*curves, strict=True):
-        moves = []
-        for index, side in enumerate((log, draws)):
-            dtype = side.served.dtype
-            parts = []
-            for place, both in enumerate(fitted):
-                level = (both[1:] if index else both[:1]).astype(dtype)
-                if place < 2:
-                    mass = (side.input, side.output)[place] / level[:, None]
-                    level = level * rates[None, :, :, None, place].astype(dtype)
-                    now = answered[index] if place == 0 else np.zeros_like(mass)
-                else:
-                    mass, now = side.served, escalated[index]
-                parts.append(Reassignment.of(mass, level, now, live))
-            whole = sum(parts[1:], start=parts[0])
-            moves.append(whole.scaled(steady) if index else whole)
-        families.append(Family(*moves))
-    return families, priced
+    sums = as_logged(tally), resample(tally, replicates, random)
+
+    def joined(name: str) -> Floats:
+        return np.concatenate([getattr(side, name).sum(axis=1) for side in sums]).astype(float)
+
+    fitted: list[list[tuple[Floats, Floats]]] = [[], [], [], []]
+    if tally.labelled.any():
+        fitted[0] = _kept(
+            expected for _, expected in fit_curves(joined("labelled"), joined("quality"), "logit", random)
+        )
+    if tally.served.any():
+        served = joined("served")
+        for place, (name, total, squares) in enumerate(
+            (("input", tally.input, tally.input_squares), ("output", tally.output, tally.output_squares)), start=1
+        ):
+            fitted[place] = _kept(levels(served, joined(name), unit_of(tally.served, total, squares), random))
+        if tally.escalation_cost.any():
+            share = _ratio(tally.escalation_cost, tally.served)
+            money = np.concatenate([(side.served * share).sum(axis=1) for side in sums])
+            fitted[3] = _kept(levels(served, money, cube.calls.mean_cost(ESCALATION), random))
+    sides = [Side(side, *([level[part] for level in family] for family in fitted)) for part, side in enumerate(sums)]
+    return Prepared(cube, live, live.tier_of(), sides[0], sides[1], supported(cube))
+
+
+def _kept(levels: Iterator[Floats]) -> list[tuple[Floats, Floats]]:
+    """Keep what is expected of the log in double precision and of its resamples in single."""
+    return [(level[:1].copy(), level[1:].astype(np.float32)) for level in levels]
+
+
+def _ratio(over: Ints, under: Ints) -> npt.NDArray[np.float64]:
+    return np.divide(over, under, out=np.zeros(over.shape), where=under > 0)
 
 
 def _steadied(drawn: Floats, logged: npt.NDArray[Any], total: int) -> Floats:
@@ -188,25 +155,8 @@ def _steadied(drawn: Floats, logged: npt.NDArray[Any], total: int) -> Floats:
 
     What is asked is the change on this traffic, so how much traffic another window might bring is no part of the doubt.
     """
+    if len(drawn) == 1:
+        return np.ones(1)
     moving = drawn.sum(axis=(1, 2, 3, 4), dtype=float)
-    ratio: Floats = (total / np.maximum(total - float(logged.sum()) + moving, 1)).astype(np.float32)
-    return ratio
-
-
-def _in_step(total: Ints, count: Ints, drawn: Floats) -> Floats:
-    """Scale a cell's sum with its resampled requests."""
-    return drawn * np.divide(total, count, out=np.zeros(total.shape), where=count > 0).astype(drawn.dtype)
-
-
-def _answering_costs(cube: Cube, log: Draws, draws: Draws, rates: Floats) -> tuple[Floats, Floats]:
-    """Return what each cell's calls to answer cost: exactly in the log, in proportion to tokens in its resamples."""
-
-    def worth(side: Draws) -> Floats:
-        of_input, of_output = (rates[:, :, None, place].astype(side.input.dtype) for place in (0, 1))
-        value: Floats = side.input * of_input + side.output * of_output
-        return value
-
-    exact = cube.tally.cost[None].astype(float)
-    modelled = worth(log)
-    ratio = np.divide(exact, modelled, out=np.ones_like(modelled), where=modelled > 0)
-    return exact, worth(draws) * ratio.astype(np.float32)
+    steady: Floats = (total / np.maximum(total - float(logged.sum()) + moving, 1)).astype(np.float32)
+    return steady

@@ -52,7 +52,7 @@ class Calls:
     ) -> Calls:
         """Take the token sums of evidence cells; ``prices`` holds the rows their ids name."""
         ids, index = np.unique(evidence.price_id, return_inverse=True)
-        known = {price.id: price for price in all_prices(prices) if price.id is not None}
+        known = {price.id: price for price in prices if price.id is not None}
         read, written = evidence.cache_read_input_tokens, evidence.cache_write_input_tokens
         return cls(
             where=where,
@@ -105,19 +105,14 @@ def nusd_per_token(price: Price | None) -> tuple[float, float, float, float]:
     )  # type: ignore[return-value]
 
 
-def all_prices(book: PriceBook) -> list[Price]:
-    """List every row of a book."""
-    return [price for provider, model in book.models() for price in book.history(provider, model)]
-
-
 def successors(rows: tuple[Price | None, ...], old: PriceBook, new: PriceBook) -> dict[int, Price]:
     """Return, by index into ``rows``, the row of ``new`` that takes over from each row once it is in force.
 
     A row takes over where it is not in ``old``, prices the same provider, model, processing, context step and hours,
     and outranks the row: a higher layer, or the same layer and a start no earlier. The newest such row wins.
     """
-    before = set(all_prices(old))
-    added = [price for price in all_prices(new) if price not in before]
+    before = set(old)
+    added = [price for price in new if price not in before]
     found: dict[int, Price] = {}
     for index, row in enumerate(rows):
         if row is None:

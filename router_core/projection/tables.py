@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,29 +80,28 @@ class Table:
     """Changes summed along the scores, to be looked up by boundary.
 
     Row (feature, boundary k, b) of ``rows`` (F * (K - 1) * 102, columns, R) is what tier k - 1 takes below score b less
-    what tier k would: a policy is everything on the top tier (``on``) plus its boundaries' rows, and the difference
-    between two policies needs only the boundaries in which they differ. ``on`` is (F, K, columns, R), all on one tier.
+    what tier k would: a policy is everything on the top tier (``top``) plus its boundaries' rows, and the difference
+    between two policies needs only the boundaries in which they differ. ``top`` is (F, columns, R).
     """
 
     rows: Floats
     first: Ints
-    on: Floats
+    top: Floats
 
     @classmethod
-    def of(cls, changes: list[Floats], dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Table:
-        """Stack changes, each (R, F, K, 101), as columns; ``shape`` is (F, K - 1)."""
+    def of(cls, changes: Iterable[Floats], columns: int, shape: tuple[int, ...]) -> Table:
+        """Put changes, each (R, F, K, 101), into so many columns; ``shape`` is (F, K - 1)."""
         features, marks = shape
         first = np.arange(features * marks).reshape(shape) * (SCORES + 1)
-        if not changes:
-            return cls(np.zeros((first.size * (SCORES + 1), 0, 1)), first, np.zeros((features, marks + 1, 0, 1)))
-        rows, on = [], []
-        for change in changes:
-            sums = np.zeros((*change.shape[:3], SCORES + 1), dtype=change.dtype)
-            np.cumsum(change, axis=3, out=sums[..., 1:])
-            step = sums[:, :, :-1] - sums[:, :, 1:]
-            rows.append(np.ascontiguousarray(step.transpose(1, 2, 3, 0), dtype=dtype).reshape(-1, len(change)))
-            on.append(sums[..., -1].transpose(1, 2, 0))
-        return cls(np.stack(rows, axis=1), first, np.stack(on, axis=2))
+        rows, top = np.zeros((features, marks, SCORES + 1, columns, 1)), np.zeros((features, columns, 1))
+        for column, change in enumerate(changes):
+            if not column:
+                rows = np.zeros((features, marks, SCORES + 1, columns, len(change)), dtype=change.dtype)
+                top = np.zeros((features, columns, len(change)), dtype=change.dtype)
+            step = np.cumsum(change[:, :, :-1] - change[:, :, 1:], axis=3)
+            rows[:, :, 1:, column] = step.transpose(1, 2, 3, 0)
+            top[:, column] = change[:, :, -1].sum(axis=2).T
+        return cls(rows.reshape(-1, *rows.shape[3:]), first, top)
 
     def between(self, starts: Ints, live: Ints, here: slice) -> Floats:
         """Return what the features ``here`` change from boundaries ``live`` to ``starts``, (columns, R)."""
@@ -114,10 +114,10 @@ class Table:
 
     def under(self, starts: Ints, here: slice) -> Floats:
         """Return what boundaries change against the log itself, (columns, R)."""
-        total: Floats = self.rows[(self.first[here] + starts[here]).ravel()].sum(axis=0) + self.on[here, -1].sum(axis=0)
+        total: Floats = self.rows[(self.first[here] + starts[here]).ravel()].sum(axis=0) + self.top[here].sum(axis=0)
         return total
 
-    def mixed(self, shares: Floats) -> Floats:
-        """Return what giving features to tiers at random, by ``shares`` (F, K), changes, (columns, R)."""
-        total: Floats = np.einsum("fk,fkcr->cr", shares.astype(self.on.dtype), self.on)
-        return total
+
+def on_one_tier(changes: Iterable[Floats]) -> Floats:
+    """Return what giving all of a feature's requests to one tier changes, (columns, F, K, R)."""
+    return np.stack([change.sum(axis=3).transpose(1, 2, 0) for change in changes])

@@ -68,3 +68,19 @@ class Target:
 def pinned(tier: int, tiers: int) -> Ints:
     """Return the starts (K - 1,) that send every score to one tier."""
     return np.where(np.arange(1, tiers) <= tier, 0, SCORES)
+
+
+# What a configuration holds beside boundaries, pins and exploration; a preview says so where it differs.
+_UNPROJECTED = ("rules", "classifier", "sticky", "cascade", "cache", "compress", "fallbacks", "budgets")
+
+
+def unprojected(live: RoutingConfig, target: RoutingConfig) -> tuple[str, ...]:
+    """Name in a sentence what differs between two configurations but is not in the figures; nothing if nothing does."""
+    parts = [name for name in _UNPROJECTED if getattr(live, name) != getattr(target, name)]
+    swapped = [new.name for old, new in zip(live.tiers, target.tiers, strict=False) if old.models[0] != new.models[0]]
+    parts += [f"the models of {name}" for name in swapped]
+    if not parts:
+        return ()
+    return (
+        f"The figures hold boundaries, pins, exploration and prices; a change of {', '.join(parts)} is not in them.",
+    )

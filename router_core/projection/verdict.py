@@ -20,7 +20,8 @@ class Change:
     """What one policy changes: ``quality`` (families,) and ``quality_draws`` (families, R) as sums over requests,
     ``cost`` and ``cost_draws`` in nano-dollars, requests ``moved``, ``unsupported``, and moved ``onto`` each tier.
 
-    ``floor`` gives quality draws with unsupported requests worth nothing; ``same`` says that nothing differs.
+    ``floor`` gives quality draws with unsupported requests worth nothing; ``same`` says that no request moves, and
+    ``repriced`` what the log's own calls would cost more at other prices.
     """
 
     quality: Floats
@@ -30,8 +31,15 @@ class Change:
     floor: Callable[[], Floats]
     moved: float
     unsupported: float
-    onto: Floats
+    onto: list[float]
     same: bool
+    repriced: int = 0
+
+
+def nothing_moves(tiers: int, repriced: int) -> Change:
+    """Return the change of a policy that moves no request, at other prices perhaps."""
+    none = np.zeros((0, 1))
+    return Change(none[:, 0], none, none[:, 0], none, lambda: none, 0.0, 0.0, [0.0] * tiers, True, repriced)
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,13 @@ def estimate(
     change: Change, ground: Ground, tiers: Sequence[str], labels: Ints, priced: npt.NDArray[np.bool_], notes: list[str]
 ) -> Estimate:
     """Say what the evidence allows; where it does not allow a figure, add a sentence to ``notes``."""
-    used = change.onto > 1e-9
-    cost = _money(change, ground.cost, bool(priced[used].all()))
+    used = [tier for tier, count in enumerate(change.onto) if count > 1e-9]
+    cost = _money(change, ground.cost, all(priced[tier] for tier in used))
     return Estimate(cost, _saving(cost), _quality(change, ground, tiers, labels, used, notes))
 
 
 def _quality(
-    change: Change, ground: Ground, tiers: Sequence[str], labels: Ints, used: npt.NDArray[np.bool_], notes: list[str]
+    change: Change, ground: Ground, tiers: Sequence[str], labels: Ints, used: list[int], notes: list[str]
 ) -> Interval:
     count = ground.decisions
     logged = None if ground.quality is None or not count else ground.quality / count
@@ -61,7 +69,7 @@ def _quality(
         return Interval(logged, logged, 0.0, 0.0, 0.0)
     if logged is None or not len(change.quality):
         return Interval(logged, None, None, None, None)
-    few = [f"{tiers[int(tier)]} ({int(labels[tier])})" for tier in np.flatnonzero(used & (labels < LEAST_LABELS))]
+    few = [f"{tiers[tier]} ({int(labels[tier])})" for tier in used if labels[tier] < LEAST_LABELS]
     if few:
         notes.append(
             f"Quality is not projected: fewer than {LEAST_LABELS} labelled requests on {', '.join(few)}, which would "
@@ -77,20 +85,21 @@ def _quality(
             "a range and no estimate; a replay of about 100 of these requests would."
         )
         return Interval(logged, None, None, low / count, high / count)
-    point = float(np.median(change.quality))
+    point = _median(change.quality)
     low, high = ends(change.quality_draws)
     low, high = min(low, point) / count, max(high, point) / count
     return Interval(logged, logged + point / count, point / count, low, high)
 
 
 def _money(change: Change, logged: int, known: bool) -> Money:
+    new = change.repriced
     if change.same:
-        return Money(logged, logged, 0, 0, 0)
+        return Money(logged, logged + new, new, new, new)
     if not known or not len(change.cost):
         return Money(logged, None, None, None, None)
-    point = round(float(np.median(change.cost)))
+    point = round(_median(change.cost)) + new
     low, high = ends(change.cost_draws)
-    return Money(logged, logged + point, point, min(round(low), point), max(round(high), point))
+    return Money(logged, logged + point, point, min(round(low) + new, point), max(round(high) + new, point))
 
 
 def _saving(cost: Money) -> Share:
@@ -98,6 +107,12 @@ def _saving(cost: Money) -> Share:
         return Share(None, None, None)
     # Less from zero, not negated: nothing saved is 0, not -0.
     return Share(0.0 - cost.change / cost.logged, 0.0 - cost.high / cost.logged, 0.0 - cost.low / cost.logged)
+
+
+def _median(values: Floats) -> float:
+    """Return the median of a handful of numbers; numpy's own takes longer than all the rest."""
+    ordered: list[float] = sorted(values.tolist())
+    return 0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
 
 
 def ends(draws: Floats) -> tuple[float, float]:
