@@ -25,11 +25,13 @@ from router_core.ledger.cells import (
     SPEND_SUMS,
 )
 from router_core.ledger.days import Days, date_of, id_time_ms
+from router_core.ledger.label_cells import TABLES as LABEL_TABLES
+from router_core.ledger.label_cells import insert_label_cells, sum_labels
 from router_core.ledger.latency import pack
 from router_core.ledger.store import Ledger, mark_dirty
 
 WATERMARK = "rollup_watermark"
-_TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell")
+_TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell", *LABEL_TABLES)
 
 _DIRTY = sa.text("SELECT day FROM dirty_day ORDER BY day")
 _GENERATION = sa.text("SELECT generation FROM dirty_day WHERE day = :day")
@@ -97,6 +99,7 @@ def _refresh_day(ledger: Ledger, day: int) -> int:
         if generation is None:
             return 0  # another rollup was faster
         hours, latencies, evidence = _sum_day(connection, ledger.days, day)
+        labels, agreements = sum_labels(connection, *ledger.days.id_range(day, day))
     with ledger.writing() as connection:
         clean = connection.execute(_CLEAN, {"day": day, "generation": generation}).rowcount
         # Where rows came meanwhile the day stays dirty, but sums as of our snapshot are better than older ones. Where
@@ -110,8 +113,9 @@ def _refresh_day(ledger: Ledger, day: int) -> int:
         insert_many(connection, "spend_cell", (*SPEND_KEYS, *SPEND_SUMS), days)
         insert_many(connection, "latency_cell", (*LATENCY_KEYS, "attempts", "histogram"), latencies)
         insert_many(connection, "evidence_cell", (*EVIDENCE_KEYS, *EVIDENCE_SUMS), evidence)
+        insert_label_cells(connection, labels, agreements)
         connection.execute(_ADVANCE, {"name": WATERMARK})
-    return len(hours) + len(days) + len(latencies) + len(evidence)
+    return sum(map(len, (hours, days, latencies, evidence, labels, agreements)))
 
 
 def _sum_day(connection: Connection, days: Days, day: int) -> tuple[list[Row], list[Row], list[Row]]:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, Connection
 from router_core.errors import LedgerError, NotALedgerError
 from router_core.ledger.connect import shown
 
-HEAD = "0003"
+HEAD = "0004"
 VERSION_TABLE = "tierwise_version"
 
 

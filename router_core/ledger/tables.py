@@ -360,6 +360,43 @@ class EvidenceCellRow(SQLModel, table=True):
     list_cost_nusd: int = _count()
 
 
+class LabelCellRow(SQLModel, table=True):
+    """Judgements of one day's decisions by feature, assigned tier, why it was assigned, who judged and tier needed.
+
+    Of each decision the newest label of each source counts. ``carried`` counts those the decision itself carries, so
+    over all sources it is the labelled decisions. ``needed_tier_id`` is 0 where the judge did not name a tier.
+    """
+
+    __tablename__ = "label_cell"
+    __table_args__: ClassVar[Any] = _WITHOUT_ROWID
+    day: int = _key(Integer)
+    feature_id: int = _key(Integer)
+    tier_id: int = _key(Integer)
+    reason: int = _key(SmallInteger)
+    source: int = _key(SmallInteger)
+    needed_tier_id: int = _key(Integer)
+    labels: int = _count()
+    carried: int = _count()
+    quality_ppm_sum: int = _count()
+    quality_ppm_squares: int = _count()  # of quality in thousandths
+
+
+class AgreementCellRow(SQLModel, table=True):
+    """How people judged the answers that another source judged too; ``good`` is a quality of at least one half."""
+
+    __tablename__ = "agreement_cell"
+    __table_args__: ClassVar[Any] = _WITHOUT_ROWID
+    day: int = _key(Integer)
+    feature_id: int = _key(Integer)
+    tier_id: int = _key(Integer)
+    source: int = _key(SmallInteger)
+    good: int = _key(SmallInteger)
+    person_good: int = _key(SmallInteger)
+    decisions: int = _count()
+    quality_ppm_sum: int = _count()
+    person_ppm_sum: int = _count()
+
+
 class MeteredSpendRow(SQLModel, table=True):
     """Spend that somebody else summed: a day or an hour of a provider's usage or cost report, no single requests.
 
