@@ -35,7 +35,7 @@ def route(
     from router_core.serving.requests import request_of
 
     rows = read_prompts(file)
-    settings, classifier = _classifier(config, db)
+    settings, classifier, whence = _classifier(config, db)
     settings = settings.model_copy(update={"exploration": Exploration()})
     bad: list[InputError] = []
     lines: list[dict[str, Any]] = []
@@ -56,7 +56,7 @@ def route(
         print_json(lines)
     total = sum(tiers.values())
     shares = ", ".join(f"{name} {tiers[name] / total:.1%}" for name in settings.tier_names if tiers[name])
-    note(f"{total:,} prompts scored by {classifier.scorer.version}" + (f": {shares}." if total else "."))
+    note(f"{total:,} prompts, {whence}, scored by {classifier.scorer.version}" + (f": {shares}." if total else "."))
     for error in bad[:_SHOWN]:
         note(f"tierwise: {error}")
     if bad:
@@ -83,22 +83,23 @@ def _line(prompt_id: str | None, request: Request, config: RoutingConfig, classi
     }
 
 
-def _classifier(config: Path | None, db: str) -> tuple[RoutingConfig, Classifier]:
-    """Return a configuration and its classifier: from a file, a ledger, or where there is none as shipped."""
+def _classifier(config: Path | None, db: str) -> tuple[RoutingConfig, Classifier, str]:
+    """Return a configuration (from a file, a ledger, or where there is none as shipped), its classifier, and whence."""
     from router_core.complexity.classify import Classifier
     from router_core.config import default_config, load_config
 
     given = None if config is None else load_config(config)
     if given is not None and given.classifier.scorer is None:
-        return given, Classifier(given)
+        return given, Classifier(given), f"by {config}"
     if given is None and "://" not in db and not Path(db).exists():
-        note(f"There is no ledger at {db}, so the shipped configuration is used.")
         shipped = default_config()
-        return shipped, Classifier(shipped)
+        return shipped, Classifier(shipped), f"by the shipped configuration (there is no ledger at {db})"
     from router_core.gateway.engine import classifier_for
     from router_core.ledger.store import open_ledger
     from router_core.lifecycle import versions
 
     with open_ledger(db, create=False) as ledger:
-        used = given or versions.live(ledger).config
-        return used, classifier_for(used, ledger)
+        live = versions.live(ledger)
+        used = given or live.config
+        whence = f"by version {live.version}" if given is None else f"by {config}"
+        return used, classifier_for(used, ledger), whence
