@@ -149,7 +149,7 @@ def test_a_decision_costs_less_than_the_regexes_it_replaces(contestants: dict[st
     for name, spent in cpu_ns.items():
         middle, high = np.median(_at(spent, 0.5)) / 1e3, np.median(_at(spent, 0.99)) / 1e3
         print(f"indication: {name}: median {middle:.0f} us, p99 {high:.0f} us")
-    print("beside LiteLLM | skipped | it is not installed here")
+    print("beside LiteLLM: skipped, since it is not installed in this environment")
     missed = [name for name, ratio, most in lines if ratio > most]
     assert not missed
 
