@@ -38,6 +38,7 @@ _NOUNS = (
     "project",
     "trial",
     "claims",
+    "calculate",
     "config",
     "prices",
     "fit",
