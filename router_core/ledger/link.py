@@ -26,8 +26,8 @@ class Link:
 
     def write(self, decisions: Sequence[RoutingDecision]) -> None:
         """Commit decisions in one transaction."""
+        connection = self.reach()  # first, since looking names up would make an empty file of a missing one
         rows, attempts = rows_of(decisions, self._ledger.dimensions, self._ledger.days)
-        connection = self.reach()
         with explained(self._ledger.engine.url), connection.begin():
             insert_rows(connection, rows, attempts)
 

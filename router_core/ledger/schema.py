@@ -38,11 +38,11 @@ def current(connection: Connection, url: URL) -> str | None:
     return str(found)
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the schema up to date within the connection's transaction."""
+def upgrade(connection: Connection, to: str = HEAD) -> None:
+    """Bring the schema up to a step within the connection's transaction."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _config() -> Config:
