@@ -17,9 +17,10 @@ from router_core.demo.arrivals import SLOT_MS, Arrivals
 from router_core.demo.asked import NAMES, ask
 from router_core.demo.assigned import assign
 from router_core.demo.pricing import Pricer
+from router_core.demo.reviews import review
 from router_core.demo.rows import Numbers, rows
 from router_core.demo.truth import DemoTruth, save_truth, truth_path
-from router_core.demo.world import DISCOUNT, DISCOUNT_FACTOR, DISCOUNTED, PUSHES, Window, configs
+from router_core.demo.world import DISCOUNT, DISCOUNT_FACTOR, DISCOUNTED, PUSHES, Window, adequacy, configs
 from router_core.errors import InputError, LedgerError
 from router_core.ledger.bulk import Row
 from router_core.ledger.config_versions import live_version
@@ -113,6 +114,9 @@ def fill(
             random,
         )
         _write(ledger, decision_rows, attempt_rows)
+        adequate = adequacy(asked.difficulty, asked.offset)
+        reviewers = np.random.default_rng([seed, int(day), 1])
+        review(ledger, decision_rows, adequate, assigned.tier, numbers.tier, reviewers)
         parts.append(
             DemoTruth(
                 NAMES,
