@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from prompts import PromptMaker
@@ -24,6 +23,7 @@ from router_core.complexity.tfidf import GainHead
 from router_core.config import RoutingConfig, build_config, default_config
 from router_core.decision import Request
 from router_core.errors import ConfigError, InputError
+from tests.conftest import ROOT
 
 PROVE = {"when": {"keywords": ["prove"]}, "score": 85}
 

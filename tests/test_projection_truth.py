@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from router_core.ledger.store import open_ledger
 from router_core.config import RoutingConfig, set_values
 from router_core.decision import Reason
 from router_core.ledger.price_rows import read_prices
 from router_core.ledger.queries import evidence
 from router_core.ledger.rollup import refresh
+from router_core.ledger.store import open_ledger
 from router_core.lifecycle.versions import live
 from router_core.prices import PriceBook
 from router_core.projection import Cube, Preview
@@ -38,7 +37,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     from router_core.cli import app, register
 
     if not SHARED_DATA.is_dir():
@@ -56,14 +55,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         prices = PriceBook(read_prices(ledger))
         cube = Cube.from_evidence(evidence(ledger, None, None), version.config, prices)
         preview = Preview(cube, version.config, prices)
-    yield Run(preview, version.config, _log(db), *_truth(folder, version.config, prices))
+    return Run(preview, version.config, _log(db), *_truth(folder, version.config, prices))
 
 
 def _log(db: Path) -> pd.DataFrame:
     """Read every decision in the order of the prompts: ids of a run sort as its prompts do."""
     with sqlite3.connect(db) as connection:
         log = pd.read_sql_query(
-            "select d.score, n.name as tier, d.reason from decision d join dimension n on n.id = d.tier_id order by d.id",
+            "select d.score, n.name as tier, d.reason from decision d"
+            " join dimension n on n.id = d.tier_id order by d.id",
             connection,
         )
     connection.close()
