@@ -28,7 +28,7 @@ check: setup
 	$(BIN)/lint-imports
 
 test: setup browser
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/benchmarks
 
 bench: setup
 	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-columns=min,median,max -s
