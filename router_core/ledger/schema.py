@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection
 
 from router_core.errors import LedgerError, NotALedgerError
 from router_core.ledger.connect import shown
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD = "0004"
 VERSION_TABLE = "tierwise_version"
@@ -30,7 +31,7 @@ def current(connection: Connection, url: URL) -> str | None:
     found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
     if found == HEAD:
         return HEAD
-    if found is None or found not in {step.revision for step in _steps().walk_revisions()}:
+    if found not in _steps():
         raise LedgerError(
             f"the ledger {shown(url)} was made by a newer Tierwise (schema {found}, this one knows {HEAD}); "
             "upgrade Tierwise to open it"
@@ -40,17 +41,23 @@ def current(connection: Connection, url: URL) -> str | None:
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
     """Bring the schema up to a step within the connection's transaction."""
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, to)
 
 
 def _config() -> Config:
+    from alembic.config import Config  # only a ledger that is not up to date needs it
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _steps() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+def _steps() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
