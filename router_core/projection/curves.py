@@ -131,13 +131,14 @@ def _estimated_spread(basis: Floats, counts: Floats, sums: Floats, prior: Prior,
     if features < 3:
         return started
     levels, slopes = np.s_[0, 0], np.s_[0, 1]
+    used = 1 + np.flatnonzero(counts.sum(axis=(0, 1, 3)))  # a tier without traffic says nothing of how features differ
     weight = 4 / features  # the starting value counts as four features
     point = None
     for _ in range(4):
         point = fit(basis, counts, sums, prior, link, start=point)
         square = (point.own[0] ** 2 + own_variance(basis, counts, sums, prior, link, point)).mean(axis=0)
         own = started.copy()
-        for group in (levels, slopes, np.s_[1:, 0]):
-            own[group] = np.sqrt((np.mean(square[group]) + weight * np.mean(started[group] ** 2)) / (1 + weight))
+        for group, heard in ((levels, levels), (slopes, slopes), (np.s_[1:, 0], (used, 0))):
+            own[group] = np.sqrt((np.mean(square[heard]) + weight * np.mean(started[heard] ** 2)) / (1 + weight))
         prior = replace(prior, own=own)
     return prior.own

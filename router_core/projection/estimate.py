@@ -16,7 +16,7 @@ from router_core.projection.cube import Cube
 from router_core.projection.prepared import Prepared, prepare
 from router_core.projection.pricing import successors
 from router_core.projection.result import Estimate, FeatureEstimate, Projection, Support
-from router_core.projection.support import colour
+from router_core.projection.support import LEAST_LABELS, colour
 from router_core.projection.tables import Table, on_one_tier
 from router_core.projection.target import Exploration, Target, unprojected
 from router_core.projection.tariff import Tariff
@@ -198,6 +198,8 @@ class Preview:
     ) -> Change:
         n = self._families
         moved, unsupported, *onto = np.maximum(counts[:, 0], 0).tolist()
+        if moved < 1e-9:
+            return nothing_moves(len(onto), repriced)
         return Change(
             point[:n, 0], draws[:n], point[n:, 0], draws[n:], floor, moved, unsupported, onto, False, repriced
         )
@@ -250,6 +252,8 @@ class Preview:
         labels = cube.labelled_by_feature - tally.labelled.sum(axis=(0, 2, 3))
         total = cube.quality_by_feature - tally.quality.sum(axis=(0, 2, 3))
         overall = cube.quality_by_feature.sum() / max(cube.labelled, 1)
+        if cube.labelled < min(LEAST_LABELS, cube.decisions):
+            return np.multiply(cube.decisions_by_feature, overall)  # too few for curves: what they are on average
         mean = np.where(labels > 0, total / np.maximum(labels, 1), overall)
         moving = self._prepared.logged_quality() if self._families else movable * overall
         quality: Floats = np.where(labels == fixed, total, mean * fixed) + moving

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from router_core.config import RoutingConfig
 from router_core.projection import quality
 from router_core.projection.bootstrap import Draws, as_logged, resample
-from router_core.projection.cube import Cube
+from router_core.projection.cube import POLICY, Cube
 from router_core.projection.curves import fit_curves
 from router_core.projection.pricing import ESCALATION
 from router_core.projection.support import supported
@@ -77,13 +77,19 @@ class Prepared:
             yield sum(parts[1:], start=parts[0]).scaled(steady)
 
     def counts(self) -> Iterator[Reassignment]:
-        """Yield requests moved, those of them without support, and those moved onto each tier."""
+        """Yield requests moved, those of them without support, and those moved onto each tier.
+
+        Moved is what the live configuration treats otherwise, whichever tier an earlier one had logged it on.
+        """
         count = self.log.sums.decisions
         tiers, scores = self.backed.shape
         onto = np.repeat(np.eye(tiers)[:, :, None], scores, axis=2)
-        for weight in (np.ones(self.backed.shape), (~self.backed).astype(float), *onto):
+        elsewhere = np.arange(tiers)[:, None] != self.live_tier[:, None]
+        for place, weight in enumerate((np.ones(self.backed.shape), (~self.backed).astype(float), *onto)):
             level = np.broadcast_to(weight, (1, *count.shape[2:]))
-            yield Reassignment.of(count, level, np.zeros_like(count), self.live_tier)
+            moves = Reassignment.of(count, level, np.zeros_like(count), self.live_tier)
+            every = count[:, POLICY].sum(axis=2, keepdims=True) * level
+            yield Reassignment((moves.policy if place else every) * elsewhere, moves.explored, moves.swapped)
 
     def logged_quality(self) -> Floats:
         """Return quality summed over movable requests by feature, (F,): the median of what the families make of it."""

@@ -68,7 +68,7 @@ class Reassignment:
         others = allowed[None, :] * (1 - np.eye(len(allowed)))
         counts = others.sum(axis=1)
         shares = np.divide(others, counts[:, None], out=np.zeros_like(others), where=counts[:, None] > 0)
-        more = more * (counts > 0)
+        more, less = ((more * (counts > 0)[:, None]).astype(self.policy.dtype), less.astype(self.policy.dtype))
         spread = np.matmul(shares.astype(self.policy.dtype), self.policy)
         kept = (1 - more) * self.policy + more * spread
         change: Floats = kept + less * self.explored + (1 - less) * self.swapped
@@ -101,7 +101,7 @@ class Table:
             step = np.cumsum(change[:, :, :-1] - change[:, :, 1:], axis=3)
             rows[:, :, 1:, column] = step.transpose(1, 2, 3, 0)
             top[:, column] = change[:, :, -1].sum(axis=2).T
-        return cls(rows.reshape(-1, *rows.shape[3:]), first, top)
+        return cls(rows.reshape(first.size * (SCORES + 1), *rows.shape[3:]), first, top)
 
     def between(self, starts: Ints, live: Ints, here: slice) -> Floats:
         """Return what the features ``here`` change from boundaries ``live`` to ``starts``, (columns, R)."""
