@@ -10,14 +10,21 @@ from enum import IntEnum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from router_core.decision import Kind, Reason, Status, Strategy
+from router_core.decision import Kind, QualitySource, Reason, Status, Strategy
 from router_core.errors import InputError
 from router_core.ledger.days import date_of, day_number
 
 Key = str | date | int
 
-_NAMED = ("team", "feature", "tier", "model", "scorer")
-_CODED: dict[str, type[IntEnum]] = {"status": Status, "kind": Kind, "reason": Reason, "strategy": Strategy}
+_NAMED = ("team", "feature", "tier", "model", "scorer", "needed_tier")
+_CODED: dict[str, type[IntEnum]] = {
+    "status": Status,
+    "kind": Kind,
+    "reason": Reason,
+    "strategy": Strategy,
+    "source": QualitySource,
+}
+_KINDS = {"needed_tier": "tier"}  # dimensions whose names are those of another one
 
 
 def column(dimension: str) -> str:
@@ -57,7 +64,8 @@ def condition(
         else:
             look = sa.text("SELECT id FROM dimension WHERE kind = :kind AND name IN :names")
             found = connection.execute(
-                look.bindparams(sa.bindparam("names", expanding=True)), {"kind": dimension, "names": list(chosen)}
+                look.bindparams(sa.bindparam("names", expanding=True)),
+                {"kind": _KINDS.get(dimension, dimension), "names": list(chosen)},
             )
             numbers = [*found.scalars(), *([0] if dimension == "model" and "" in chosen else [])]
         parts.append(f"{column(dimension)} IN ({', '.join(map(str, numbers)) or 'NULL'})")
@@ -72,7 +80,8 @@ def labels(connection: Connection, dimension: str) -> Mapping[int, Key]:
         return _Dates()
     if dimension == "hour":
         return {hour: hour for hour in range(24)}
-    rows = connection.execute(sa.text("SELECT id, name FROM dimension WHERE kind = :kind"), {"kind": dimension})
+    kind = _KINDS.get(dimension, dimension)
+    rows = connection.execute(sa.text("SELECT id, name FROM dimension WHERE kind = :kind"), {"kind": kind})
     return {0: "", **{row.id: row.name for row in rows}}
 
 
