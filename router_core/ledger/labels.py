@@ -71,6 +71,28 @@ def add_labels(ledger: Ledger, labels: Sequence[Label]) -> None:
             mark_dirty(connection, days)
 
 
+def labels_of(ledger: Ledger, decision_id: bytes) -> list[Label]:
+    """Return every judgement of one decision, oldest first."""
+    look = sa.text(
+        "SELECT l.labelled_at_ms, l.source, l.quality_ppm, t.name AS needed, l.author, l.note "
+        "FROM quality_label l LEFT JOIN dimension t ON t.id = l.needed_tier_id "
+        "WHERE l.decision_id = :id ORDER BY l.labelled_at_ms, l.id"
+    )
+    with ledger.reading() as connection:
+        return [
+            Label(
+                decision_id,
+                row.quality_ppm / MILLION,
+                QualitySource(row.source),
+                row.labelled_at_ms,
+                row.needed,
+                row.author,
+                row.note,
+            )
+            for row in connection.execute(look, {"id": decision_id})
+        ]
+
+
 def kept_labels(ledger: Ledger, decision_ids: Sequence[bytes]) -> set[tuple[bytes, str, float]]:
     """Return (decision id, note, quality) of every label that these decisions have."""
     look = sa.text("SELECT decision_id, note, quality_ppm FROM quality_label WHERE decision_id IN :ids").bindparams(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -35,6 +35,14 @@ def read_prices(ledger: Ledger) -> list[Price]:
     with ledger.reading() as connection:
         rows = connection.execute(sa.text(f"SELECT id, {', '.join(_COLUMNS)} FROM price ORDER BY id")).mappings().all()
     return [_price(row) for row in rows]
+
+
+def prices_by_id(ledger: Ledger, ids: Sequence[int]) -> dict[int, Price]:
+    """Return the prices of these ids, as far as the ledger holds them."""
+    look = sa.text(f"SELECT id, {', '.join(_COLUMNS)} FROM price WHERE id IN :ids")
+    with ledger.reading() as connection:
+        rows = connection.execute(look.bindparams(sa.bindparam("ids", expanding=True)), {"ids": list(ids)})
+        return {row["id"]: _price(row) for row in rows.mappings()}
 
 
 def price_revision(ledger: Ledger) -> int:
