@@ -99,7 +99,9 @@ GROUP BY d.day, a.tier_id, a.model_id, a.kind, a.latency_bin
 ORDER BY d.day, a.tier_id, a.model_id, a.kind, a.latency_bin
 """
 
-# 1/propensity in millionths; whole thousandths of quality; whole micro-dollars: each squared within 64 bits.
+# 1/propensity in millionths; whole thousandths of quality; whole micro-dollars. For the squares alone, a call of more
+# than ten million tokens counts as one of ten million, and a decision of more than 100 dollars as one of 100: otherwise
+# a few absurd rows could take a sum beyond 64 bits.
 EVIDENCE = _group_by(
     EVIDENCE_KEYS,
     _sums(
@@ -119,9 +121,9 @@ EVIDENCE = _group_by(
         ("cache_read_input_tokens", "cache_read_input_tokens"),
         ("cache_write_input_tokens", "cache_write_input_tokens"),
         ("reasoning_output_tokens", "reasoning_output_tokens"),
-        ("input_tokens * input_tokens", "input_squares"),
-        ("output_tokens * output_tokens", "output_squares"),
-        ("input_tokens * output_tokens", "input_output_products"),
+        ("moment_input * moment_input", "input_squares"),
+        ("moment_output * moment_output", "output_squares"),
+        ("moment_input * moment_output", "input_output_products"),
         ("list_cost_nusd", "list_cost_nusd"),
     ),
     f"""
@@ -130,7 +132,15 @@ EVIDENCE = _group_by(
         COALESCE(a.model_id, 0) AS model_id, COALESCE(a.price_id, 0) AS price_id,
         d.status AS status, d.quality_ppm AS quality_ppm, d.cost_nusd AS cost_nusd,
         CAST((COALESCE(d.quality_ppm, 0) - COALESCE(d.quality_ppm, 0) % 1000) / 1000 AS BIGINT) AS quality_thousandths,
-        CAST((COALESCE(d.cost_nusd, 0) - COALESCE(d.cost_nusd, 0) % 1000) / 1000 AS BIGINT) AS cost_udollar,
+        CASE WHEN d.cost_nusd > 100000000000 THEN 100000000 ELSE
+            CAST((COALESCE(d.cost_nusd, 0) - COALESCE(d.cost_nusd, 0) % 1000) / 1000 AS BIGINT)
+        END AS cost_udollar,
+        CASE WHEN a.input_tokens > 10000000 THEN 10000000 ELSE
+            CAST(COALESCE(a.input_tokens, 0) AS BIGINT)
+        END AS moment_input,
+        CASE WHEN a.output_tokens > 10000000 THEN 10000000 ELSE
+            CAST(COALESCE(a.output_tokens, 0) AS BIGINT)
+        END AS moment_output,
         CASE WHEN d.propensity_ppm > 0 THEN
             CAST((1000000000000 - 1000000000000 % d.propensity_ppm) / d.propensity_ppm AS BIGINT)
         ELSE 0 END AS inverse_propensity_ppm,{_TOKENS}{_JOINED}""",

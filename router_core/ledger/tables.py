@@ -323,7 +323,8 @@ class EvidenceCellRow(SQLModel, table=True):
 
     The decision's own figures (``decisions``, ``labelled``, quality, decision cost) stand on its final attempt; token
     sums count every attempt, by the price row that priced it (0: none did). ``metered_attempts`` are those whose
-    tokens are known, so it is what a mean of tokens divides by. A decision that was not scored has score -1.
+    tokens are known, so it is what a mean of tokens divides by. A decision that was not scored has score -1. In squares
+    and products calls count at most ten million tokens and decisions 100 dollars, so that no sum leaves 64 bits.
     """
 
     __tablename__ = "evidence_cell"
