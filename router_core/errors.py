@@ -10,6 +10,7 @@ TierwiseError
 │   ├── UnknownKeyError       no key was given, nobody gave it out, or it was revoked
 │   └── FeatureNotAllowedError  the key is not for that feature
 ├── TooLargeError             a request body beyond the configured limit
+├── BudgetExceededError       a budget that blocks is spent
 ├── LedgerError               the ledger cannot be used
 │   ├── NotALedgerError       the file is not a Tierwise ledger
 │   ├── LedgerLockedError     another process holds the ledger
@@ -18,6 +19,7 @@ TierwiseError
 ├── NoSupportError            the log holds no evidence for what was asked
 └── ProviderError             a model endpoint did not answer properly
     ├── ProviderRefusedError      it said no (4xx), or nothing listens there
+    │   └── ContentPolicyError        its content policy forbids the prompt or the answer
     ├── ProviderTimeoutError      it did not answer in time
     ├── RateLimitedError          it asked to wait (429)
     ├── ContextOverflowError      the prompt is longer than the model's window
@@ -105,6 +107,20 @@ class TooLargeError(TierwiseError):
         super().__init__(f"the request is larger than the {limit:,} bytes this gateway takes; send less")
 
 
+class BudgetExceededError(TierwiseError):
+    """A budget that blocks has no room for this request; ``scope`` names it. ``decision_id`` names the decision."""
+
+    def __init__(self, scope: str, max_budget: float, budget_duration: str) -> None:
+        self.scope = scope
+        self.max_budget = max_budget
+        self.budget_duration = budget_duration
+        self.decision_id: bytes | None = None
+        period = "this month" if budget_duration == "month" else f"in this period of {budget_duration}"
+        super().__init__(
+            f"the budget {scope!r} of {max_budget:g} US dollars has no room left {period}; raise it, or wait for the next"
+        )
+
+
 class LedgerError(TierwiseError):
     """The ledger cannot be used."""
 
@@ -172,6 +188,12 @@ class ProviderRefusedError(ProviderError):
     """The endpoint said no (4xx), failed (5xx), or nothing listens there."""
 
     reason = "refused"
+
+
+class ContentPolicyError(ProviderRefusedError):
+    """The endpoint's content policy forbids the prompt, or what would have been its answer."""
+
+    reason = "content_policy"
 
 
 class ProviderTimeoutError(ProviderError):

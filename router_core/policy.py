@@ -64,6 +64,17 @@ def tier_for_score(config: RoutingConfig, feature: str | None, score: int) -> st
     return config.tier_names[bisect_right(config.boundaries(feature), score) - 1]
 
 
+def one_tier_down(config: RoutingConfig, tier: str, reason: Reason) -> str | None:
+    """Return the tier below, for a request whose budget is spent; None where there is none or it must not move.
+
+    A pin is there for safety, and whoever names a model wants that one, so these stay.
+    """
+    names = config.tier_names
+    if reason in (Reason.PIN, Reason.NAMED) or tier not in names or (place := names.index(tier)) == 0:
+        return None
+    return names[place - 1]
+
+
 def propensities(config: RoutingConfig, feature: str, tier: str) -> dict[str, float]:
     """Return the probability of every tier, for a request that the boundaries send to ``tier``; they sum to 1."""
     others = _explored(config, feature, tier)

@@ -249,6 +249,8 @@ def test_without_an_event_loop_a_request_is_served_all_the_same() -> None:
         assert answer.decision.attempts[0].usage_source == UsageSource.PROVIDER
     with pytest.raises(TierwiseError, match="stream"):
         router.complete_sync({"messages": [{"role": "user", "content": "hello"}], "stream": True})
+    router.close_sync()
+    router.close_sync()
 
 
 def test_the_hash_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:

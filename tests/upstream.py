@@ -5,13 +5,17 @@ Run as ``python tests/upstream.py`` it listens on a free local port and prints i
 ``hang`` never answers; ``slow`` pauses between pieces; ``paced`` sends 200, two milliseconds apart; ``cut`` breaks off
 in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing; ``no-choices`` answers without any;
 ``overflow`` finds the prompt too long; ``error-event`` reports an error inside the stream; ``cost`` states its price;
-``echo-key`` repeats the caller's key in its refusal. ``GET /calls`` lists the bodies received.
+``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers that text, ``sure:P`` with that
+probability for each token where it is asked for; ``forbids`` refuses by its content policy, ``filtered`` holds its
+answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice; ``parts`` takes part in a chain.
+``GET /calls`` lists the bodies received.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -19,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_SPOKEN = ("vary", "parts")
 _PAUSES = {"slow": 0.2, "paced": 0.002}
 WORDS = ("The", " answer", " is", " forty", "-two", ".")
 USAGE = {
@@ -72,6 +77,8 @@ class App:
         elif model == "overflow":
             fault = {"message": "This model's maximum context length is 10 tokens.", "code": "context_length_exceeded"}
             await _json(send, 400, {"error": fault})
+        elif model == "forbids":
+            await _json(send, 400, {"error": {"message": "not allowed", "code": "content_policy_violation"}})
         elif model == "html":
             page = b"<html><title>Bad gateway</title></html>"
             await _whole(send, 200, page, [(b"content-type", b"text/html")])
@@ -82,8 +89,17 @@ class App:
             await send(start)
             await send({"type": "http.response.body", "body": b'{"choices": [', "more_body": True})
         else:
-            message = {"role": "assistant", "content": "".join(WORDS)}
-            answer = {**_base(model, "chat.completion"), "choices": [_choice("message", message, "stop")]}
+            message = {"role": "assistant", "content": self._text(model, asked)}
+            choice = _choice("message", message, "stop")
+            if model == "filtered":
+                message["content"], choice["finish_reason"] = "", "content_filter"
+            if asked.get("logprobs"):
+                choice["logprobs"] = {"content": [{"token": "x", "logprob": math.log(float(model[5:] or 1))}] * 3}
+            if asked.get("tools") and model == "calls-tool":
+                call = {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+                message.update(content=None, tool_calls=[call])
+                choice["finish_reason"] = "tool_calls"
+            answer = {**_base(model, "chat.completion"), "choices": [choice]}
             if model == "no-choices":
                 answer["choices"] = []
             if model != "no-usage":
@@ -91,13 +107,31 @@ class App:
             await _json(send, 200, answer)
             self.answered += 1
 
+    def _text(self, model: str, asked: dict[str, Any]) -> str:
+        last = str(asked["messages"][-1].get("content"))
+        if model == "vary":
+            self.answered += 1
+            return f"{'abcdefghij'[self.answered % 10] * 5} is what I say this time"
+        if model == "parts":
+            if "apart into" in last:
+                return 'Here you are: ["What is it?", "Why is it so?"]'
+            return "a part worked out" if "Work out this one part" in last else "the whole answer"
+        return model[5:] if model.startswith("says:") else "".join(WORDS)
+
     async def _stream(self, asked: dict[str, Any], model: str, receive: Any, send: Any) -> None:
         gone = asyncio.ensure_future(receive())
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
         if model == "cut-early":
             return
         base = _base(model, "chat.completion.chunk")
-        for place, word in enumerate(WORDS if model != "paced" else ("word ",) * 200):
+        while model == "endless":
+            await _piece(send, {**base, "choices": [_choice("delta", {"content": "on and "}, None)]})
+            await asyncio.sleep(0.02)
+            if gone.done():
+                self.closed_early += 1
+                return
+        words: tuple[str, ...] = (self._text(model, asked),) if ":" in model or model in _SPOKEN else WORDS
+        for place, word in enumerate(words if model != "paced" else ("word ",) * 200):
             if model == "error-event":
                 await _piece(send, {"error": {"message": "overloaded", "type": "server_error", "code": None}})
                 return

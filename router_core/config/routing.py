@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -14,6 +14,7 @@ from router_core.config.sections import (
     Cache,
     Capture,
     Cascade,
+    Chain,
     Classifier,
     Compress,
     Exploration,
@@ -42,10 +43,13 @@ class RoutingConfig(Section):
     classifier: Classifier = Classifier()
     exploration: Exploration = Exploration()
     sticky: Sticky = Sticky()
+    strategy: Literal["direct", "cascade", "chain"] = "direct"
     cascade: Cascade = Cascade()
+    chain: Chain = Chain()
     fallbacks: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     num_retries: int = Field(default=0, ge=0, le=10)
     timeout: float = Field(default=60.0, gt=0)
+    stream_timeout: float = Field(default=600.0, gt=0)
     cooldown_time: float = Field(default=30.0, ge=0)
     cache: Cache = Cache()
     compress: Compress = Compress()
@@ -135,6 +139,8 @@ def _problems(config: RoutingConfig) -> Iterator[tuple[str, str]]:
             yield _unknown(f"features.{name}.pin", "tier", feature.pin, names)
         if feature.boundaries:
             yield from _crossings(config, name)
+        if feature.cache is not None and feature.cache.url is not None:
+            yield f"features.{name}.cache.url", "answers of all features are kept in one place; name it under cache.url"
     for index, rule in enumerate(config.rules):
         if rule.tier is not None and rule.tier not in names:
             yield _unknown(f"rules.{index}.tier", "tier", rule.tier, names)
@@ -149,8 +155,14 @@ def _problems(config: RoutingConfig) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(config.exploration.tiers):
         if name not in names:
             yield _unknown(f"exploration.tiers.{index}", "tier", name, names)
-    if config.cascade.start_tier is not None and config.cascade.start_tier not in names:
-        yield _unknown("cascade.start_tier", "tier", config.cascade.start_tier, names)
+    for path, named in (
+        ("cascade.start_tier", config.cascade.start_tier),
+        ("chain.decompose_tier", config.chain.decompose_tier),
+        ("chain.reason_tier", config.chain.reason_tier),
+        ("chain.synthesise_tier", config.chain.synthesise_tier),
+    ):
+        if named is not None and named not in names:
+            yield _unknown(path, "tier", named, names)
     for name in (*config.fallbacks, *(m for chain in config.fallbacks.values() for m in chain)):
         if name not in config.models:
             yield _unknown("fallbacks", "model", name, list(config.models))

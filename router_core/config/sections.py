@@ -23,11 +23,15 @@ class Provider(Section):
 
 
 class Model(Section):
-    """A model as tiers name it: whose it is, what that provider calls it, and how long a prompt it takes."""
+    """A model as tiers name it: whose it is, what that provider calls it, how long a prompt it takes, what it can do.
+
+    A model that does not say what it can do, or how long a prompt it takes, is taken to suit every request.
+    """
 
     provider: str
     name: str | None = None
     context_window: int | None = Field(default=None, gt=0)
+    capabilities: tuple[Literal["tools", "images", "json"], ...] | None = None
 
 
 class Tier(Section):
@@ -40,11 +44,19 @@ class Tier(Section):
 
 
 class Cache(Section):
-    """Answers served again: when, for how long, and how alike two prompts must be."""
+    """Answers served again: when, for how long, and how alike two prompts must be.
+
+    ``false_hit_sample`` is the share of semantic hits that a model answers too, to be compared. ``url`` names a Redis
+    to keep answers in (without one they are in a file beside the ledger) and ``max_bytes`` bounds that file; these two
+    are the same for every feature.
+    """
 
     mode: Literal["off", "exact", "semantic"] = "off"
     ttl_seconds: int = Field(default=3600, gt=0)
-    similarity_threshold: Share = 0.95
+    similarity_threshold: float = Field(default=0.95, ge=0.8, le=1)
+    false_hit_sample: Share = 0.0
+    url: str | None = Field(default=None, pattern=r"^(rediss?|unix)://.+$")
+    max_bytes: int = Field(default=256 * 2**20, gt=0)
 
 
 class Feature(Section):
@@ -124,6 +136,15 @@ class Cascade(Section):
     max_escalations: int = Field(default=1, ge=0)
     checks: tuple[Mapping[str, Any], ...] = ()
     on_error: Literal["accept", "escalate"] = "escalate"
+
+
+class Chain(Section):
+    """Which tier decomposes a request, reasons about its parts and puts the answer together; None: the assigned one."""
+
+    decompose_tier: str | None = None
+    reason_tier: str | None = None
+    synthesise_tier: str | None = None
+    max_parts: int = Field(default=4, ge=2, le=10)
 
 
 class Compress(Section):

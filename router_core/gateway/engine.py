@@ -12,13 +12,17 @@ from router_core.complexity.scorer import Scorer
 from router_core.config import RoutingConfig
 from router_core.errors import TierwiseError
 from router_core.gateway.access import Access
+from router_core.ledger.answer_cache import SqliteAnswers, answers_path
+from router_core.ledger.budgets import Budgets
 from router_core.ledger.price_rows import price_revision, read_prices
 from router_core.ledger.scorers import read_scorer
 from router_core.ledger.store import Ledger
 from router_core.ledger.writer import LedgerWriter
 from router_core.lifecycle.versions import ConfigWatch
 from router_core.prices import PriceBook
+from router_core.serving.cache import AnswerStore
 from router_core.serving.hashing import read_hash_key
+from router_core.serving.redis_answers import RedisAnswers
 from router_core.serving.router import Router
 
 _log = logging.getLogger("tierwise.gateway")
@@ -42,6 +46,7 @@ class Engine:
         self._revision = price_revision(ledger)
         self._prices = PriceBook(read_prices(ledger))
         self._writer = LedgerWriter(ledger, durability=durability)
+        self._budgets = Budgets(ledger)
         self.router = Router(
             config,
             version=version,
@@ -49,7 +54,10 @@ class Engine:
             prices=self._prices,
             record=self._writer.record,
             hash_key=read_hash_key(key_path(ledger)),
+            answers=answers_for(config, ledger),
+            purse=self._budgets,
         )
+        self._kept_in = config.cache.url, config.cache.max_bytes
         self._unusable = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -69,6 +77,7 @@ class Engine:
         await self.router.close()
         await asyncio.to_thread(self._watch.close)
         await asyncio.to_thread(self._writer.close)
+        self._budgets.close()
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
@@ -93,7 +102,10 @@ class Engine:
     async def _adopt(self, version: int, config: RoutingConfig) -> None:
         try:
             classifier = await asyncio.to_thread(classifier_for, config, self._ledger)
-            self.router.adopt(config, version=version, classifier=classifier, prices=self._prices)
+            moved = (config.cache.url, config.cache.max_bytes) != self._kept_in
+            answers = answers_for(config, self._ledger) if moved else None
+            self.router.adopt(config, version=version, classifier=classifier, prices=self._prices, answers=answers)
+            self._kept_in = config.cache.url, config.cache.max_bytes
             _log.info("configuration version %d is in use", version)
         except TierwiseError as error:
             self._unusable = version
@@ -116,6 +128,13 @@ def classifier_for(config: RoutingConfig, ledger: Ledger) -> Classifier:
     """
     name = config.classifier.scorer
     return Classifier(config, None if name is None else Scorer.from_bytes(read_scorer(ledger, name).artefact))
+
+
+def answers_for(config: RoutingConfig, ledger: Ledger) -> AnswerStore:
+    """Return where answers are cached: in the Redis that the configuration names, else in a file beside the ledger."""
+    if config.cache.url is not None:
+        return RedisAnswers(config.cache.url)
+    return SqliteAnswers(answers_path(ledger), max_bytes=config.cache.max_bytes)
 
 
 def key_path(ledger: Ledger) -> Path:

@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -30,10 +30,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How good one check, or all of them together, found an answer: ``score`` 0..1, and why when it is below 1."""
+    """How good one check, or all of them together, found an answer: ``score`` 0..1, and why when it is below 1.
+
+    ``check`` names the check that said so. ``why`` may quote the answer, so it is for people and not for the ledger.
+    """
 
     score: float
     why: str = ""
+    check: str = ""
 
 
 Again = Callable[[int], Awaitable[Sequence[str]]]
@@ -42,7 +46,15 @@ Again = Callable[[int], Awaitable[Sequence[str]]]
 Check = Callable[[Answer, Again], Awaitable[Verdict]]
 
 
-def build_checks(settings: Sequence[Mapping[str, Any]]) -> list[Check]:
+@dataclass(frozen=True, slots=True)
+class NamedCheck:
+    """A check and the name under which a configuration lists it."""
+
+    name: str
+    check: Check
+
+
+def build_checks(settings: Sequence[Mapping[str, Any]]) -> list[NamedCheck]:
     """Return the checks a configuration lists, such as ``[{length: {min: 20}}, {json_schema: {...}}]``.
 
     Raises ``ConfigError`` for an unknown check, and for settings that it cannot use.
@@ -60,25 +72,25 @@ def build_checks(settings: Sequence[Mapping[str, Any]]) -> list[Check]:
                 f"cascade.checks.{index}: unknown check {name!r}; choose one of {', '.join(sorted(known))}"
             )
         try:
-            checks.append(known[name](options))
+            checks.append(NamedCheck(name, known[name](options)))
         except (TypeError, ValueError, KeyError) as error:
             raise ConfigError(f"cascade.checks.{index}.{name}: {error}") from None
     return checks
 
 
-async def judge(answer: Answer, checks: Sequence[Check], again: Again, *, on_error: str) -> Verdict:
+async def judge(answer: Answer, checks: Sequence[NamedCheck], again: Again, *, on_error: str) -> Verdict:
     """Return the lowest verdict, asking no further once one is 0.
 
     A check that itself fails counts as 1 where ``on_error`` is ``accept`` and as 0 where it is ``escalate``.
     """
     worst = Verdict(1.0)
-    for check in checks:
+    for named in checks:
         try:
-            verdict = await check(answer, again)
+            verdict = await named.check(answer, again)
         except Exception as error:  # noqa: BLE001 - a check is anybody's code; what it raises must not lose the answer
             verdict = Verdict(1.0 if on_error == "accept" else 0.0, f"a check failed: {error}")
         if verdict.score < worst.score:
-            worst = verdict
+            worst = replace(verdict, check=named.name)
         if worst.score <= 0.0:
             break
     return worst

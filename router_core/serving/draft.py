@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from router_core.complexity.score import Score
 from router_core.decision import (
     Attempt,
+    Kind,
     QualitySource,
     Reason,
     Request,
@@ -16,12 +17,21 @@ from router_core.decision import (
     UsageSource,
 )
 from router_core.prices import PriceBook
+from router_core.serving.budget import Reservation
 from router_core.serving.failover import Endpoint, Try
+
+# Kinds of attempts whose result a caller may get.
+_ANSWERS = (Kind.ANSWER, Kind.ESCALATION, Kind.FAILOVER, Kind.CHAIN)
 
 
 @dataclass(slots=True)
 class Draft:
-    """What is known of a decision so far; ``started`` is on the router's timer, ``tries`` grows as calls are made."""
+    """What is known of a decision so far; ``started`` is on the router's timer, ``tries`` grows as calls are made.
+
+    ``final`` is the try whose answer the caller gets; until it is known, the last that tried to answer. ``outcome`` is
+    how the request ended where no try says so: it was served from a cache, blocked, or given up. ``reservation`` is the
+    money set aside for it until it is settled.
+    """
 
     id: bytes
     decided_at_ms: int
@@ -38,18 +48,35 @@ class Draft:
     prompt_hash: int
     conversation_hash: int | None
     tries: list[Try] = field(default_factory=list)
+    strategy: Strategy = Strategy.DIRECT
+    final: Try | None = None
+    outcome: Status | None = None
+    draw: float = 0.0
+    reservation: Reservation | None = None
 
     def ended(self, now: float, status: Status | None = None) -> RoutingDecision:
-        """Return the record of it at ``now`` on the router's timer; ``status`` is how the last try ended, if that
-        came to light only after its first piece."""
-        last = self.tries[-1]
+        """Return the record of it at ``now`` on the router's timer.
+
+        ``status`` is how the answer passed on to the caller, known only after its first piece.
+        """
+        last = self.final
+        if last is None and (self.outcome is None or self.outcome == Status.ABORTED):
+            last = next((one for one in reversed(self.tries) if one.kind in _ANSWERS), None)
         if status is not None:
-            last.status = status
-            last.seconds = now - self.started - last.offset_s
+            if last is not None and last.reply is not None and last.reply.chunks is not None:
+                last.status = status
+                last.seconds = now - self.started - last.offset_s
+            elif status != Status.OK:
+                self.outcome = status
         attempts = tuple(self._attempt(one, one is last) for one in self.tries)
-        score, reply = self.score, last.reply
-        ttft_ms = attempts[-1].ttft_ms
+        score, reply = self.score, last.reply if last is not None else None
+        ttft_ms = None
+        if last is not None and reply is not None and reply.ttft_ms is not None:
+            ttft_ms = reply.ttft_ms + round(last.offset_s * 1000)
         quality = reply.quality if reply is not None else None
+        outcome = self.outcome
+        if outcome is None:
+            outcome = last.status if last is not None else Status.ABORTED
         return RoutingDecision(
             id=self.id,
             decided_at_ms=self.decided_at_ms,
@@ -62,12 +89,12 @@ class Draft:
             tier=self.tier,
             reason=self.reason,
             propensity=self.propensity,
-            strategy=Strategy.DIRECT,
-            status=last.status,
+            strategy=self.strategy,
+            status=outcome,
             latency_ms=round((now - self.started) * 1000),
             attempts=attempts,
             user_tier=self.request.user_tier,
-            ttft_ms=ttft_ms + attempts[-1].offset_ms if ttft_ms is not None else None,
+            ttft_ms=ttft_ms,
             expected_output_tokens=score.expected_output_tokens if score is not None else None,
             conversation_hash=self.conversation_hash,
             prompt_hash=self.prompt_hash,

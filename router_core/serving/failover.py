@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from router_core.config import RoutingConfig
 from router_core.decision import Kind, Status
 from router_core.errors import (
     BadAnswerError,
+    ContentPolicyError,
     ContextOverflowError,
     ProviderError,
     ProviderRefusedError,
@@ -20,11 +22,14 @@ from router_core.serving.providers.seam import Call, Provider, Reply
 
 _STATUS: dict[type[ProviderError], Status] = {
     ProviderRefusedError: Status.REFUSED,
+    ContentPolicyError: Status.REFUSED,
     ProviderTimeoutError: Status.TIMEOUT,
     RateLimitedError: Status.RATE_LIMITED,
     ContextOverflowError: Status.CONTEXT_OVERFLOW,
     BadAnswerError: Status.BAD_ANSWER,
 }
+_ANSWERS = (Kind.ANSWER, Kind.ESCALATION)
+_log = logging.getLogger("tierwise.serving")
 _FIRST_PAUSE_S = 0.05  # before the same endpoint is tried again; doubled each time
 _LONGEST_PAUSE_S = 2.0
 
@@ -38,6 +43,8 @@ class Endpoint:
     provider_name: str
     upstream_model: str
     max_output_tokens: int | None = None
+    context_window: int | None = None
+    capabilities: frozenset[str] | None = None
 
 
 @dataclass(slots=True)
@@ -68,8 +75,16 @@ class Chains:
         for model in dict.fromkeys((*models, *self._fallbacks(models))):
             provider_name, upstream = self._config.price_names(model)
             home = tier if model in models else self._home.get(model, tier)
-            chain.append(Endpoint(model, home, provider_name, upstream, most))
+            entry = self._config.models[model]
+            able = None if entry.capabilities is None else frozenset(entry.capabilities)
+            chain.append(Endpoint(model, home, provider_name, upstream, most, entry.context_window, able))
         return tuple(chain)
+
+    def above(self, tier: str) -> Iterator[Endpoint]:
+        """Yield the endpoints of the tiers above one, the next tier's first."""
+        names = self._config.tier_names
+        for name in names[names.index(tier) + 1 :] if tier in names else ():
+            yield from self.by_tier[name]
 
     def _fallbacks(self, models: Iterable[str]) -> Iterator[str]:
         """Follow ``fallbacks`` from model to model; each is followed once, so that a circle ends."""
@@ -84,7 +99,7 @@ class Chains:
 
 
 class Cooldowns:
-    """Endpoints that rest, and until when on the router's timer."""
+    """Endpoints that rest, and until when on the router's timer; one request then finds out whether they are well."""
 
     def __init__(self) -> None:
         self._until: dict[tuple[str, str], float] = {}
@@ -98,12 +113,32 @@ class Cooldowns:
         if self._until:
             self._until.pop((endpoint.provider_name, endpoint.upstream_model), None)
 
+    def resting(self, now: float) -> int:
+        """Return how many endpoints rest."""
+        return sum(until > now for until in self._until.values())
+
     def rested(self, chain: Sequence[Endpoint], now: float) -> Sequence[Endpoint]:
         """Return the endpoints that may be asked: those that do not rest, or all where all do."""
         if not self._until:
             return chain
         awake = [one for one in chain if self._until.get((one.provider_name, one.upstream_model), now) <= now]
         return awake or chain
+
+    def probe(self, endpoint: Endpoint, now: float, seconds: float) -> bool:
+        """Return whether this request may ask an endpoint whose rest is over.
+
+        The first to ask may; the others leave it alone until that one has an answer, ``seconds`` at most.
+        """
+        if not self._until:
+            return True
+        key = endpoint.provider_name, endpoint.upstream_model
+        until = self._until.get(key)
+        if until is None:
+            return True
+        if until > now:
+            return False
+        self._until[key] = now + seconds
+        return True
 
 
 class Failover:
@@ -122,47 +157,81 @@ class Failover:
         config: RoutingConfig,
         started: float,
         tries: list[Try],
-    ) -> Reply:
-        """Return the first reply; every try, the failed ones too, is added to ``tries``.
+        kind: Kind = Kind.ANSWER,
+        reason: str = "",
+        moved: str = "",
+        wider: Callable[[], Iterable[Endpoint]] = tuple,
+    ) -> Try:
+        """Return the first try that was answered; every try, the failed ones too, is added to ``tries``.
 
         The same endpoint is tried again (``num_retries``) after a time-out, a 5xx or a broken answer; after anything
-        else the next one's turn has come. Raises the last ``ProviderError`` where nobody answered.
+        else the next one's turn has come. After a context overflow those known to take no longer prompts are left
+        out, and ``wider`` is asked for more that do. Tries to answer after the first are kept as fail-overs; ``moved``
+        says why the chain does not begin where the tier's does, ``reason`` why the call is made at all. Raises the last
+        ``ProviderError`` where nobody answered.
         """
         last: ProviderError | None = None
-        for endpoint in self.cooldowns.rested(chain, started):
+        failover = Kind.FAILOVER if kind in _ANSWERS else kind
+        rested = self.cooldowns.rested(chain, started)
+        waiting = list(rested)
+        widest = 0
+        while waiting:
+            endpoint = waiting.pop(0)
+            if widest and endpoint.context_window is not None and endpoint.context_window <= widest:
+                continue
+            if (
+                rested is not chain
+                and not self.cooldowns.probe(endpoint, self._timer(), config.timeout)
+                and (waiting or last is not None)
+            ):
+                continue
             for repeat in range(1 + config.num_retries):
                 if repeat:
                     await asyncio.sleep(min(_FIRST_PAUSE_S * 2 ** (repeat - 1), _LONGEST_PAUSE_S))
                 begun = self._timer()
-                primary = endpoint is chain[0] and not tries
-                one = Try(
-                    endpoint,
-                    Kind.ANSWER if primary else Kind.FAILOVER,
-                    Status.ABORTED,
-                    "" if primary or tries else "cooling down",
-                    begun - started,
-                    0.0,
-                )
+                primary = last is None and not repeat and not moved and endpoint is chain[0]
+                why = reason if primary or kind not in _ANSWERS else "" if last is not None else moved or "cooling down"
+                one = Try(endpoint, kind if primary else failover, Status.ABORTED, why, begun - started, 0.0)
                 tries.append(one)
                 try:
                     reply = await providers[endpoint.provider_name].complete(call(endpoint))
                 except ProviderError as error:
-                    one.status, one.error = _STATUS.get(type(error), Status.REFUSED), error
-                    one.reason = f"{error.reason} {error.status}" if error.status is not None else error.reason
                     last = error
-                    if not _worth_repeating(error):
-                        break
+                except Exception as error:  # noqa: BLE001 - a provider is anybody's code; the request is recorded all the same
+                    _log.exception("provider %r failed on %r", endpoint.provider_name, endpoint.upstream_model)
+                    last = BadAnswerError(
+                        f"{endpoint.provider_name!r} failed on {endpoint.upstream_model!r} ({type(error).__name__})",
+                        provider_name=endpoint.provider_name,
+                        request_model=endpoint.upstream_model,
+                    )
                 else:
                     one.status, one.reply = Status.OK, reply
                     self.cooldowns.wake(endpoint)
-                    return reply
+                    return one
                 finally:
                     one.seconds = self._timer() - begun
-            if last is not None and _ill(last):
+                one.status, one.error = status_of(last), last
+                one.reason = f"{last.reason} {last.status}" if last.status is not None else last.reason
+                if not _worth_repeating(last):
+                    break
+            assert last is not None  # or it would have answered
+            if _ill(last):
                 rest_s = last.retry_after_s if last.retry_after_s is not None else config.cooldown_time
                 self.cooldowns.rest(endpoint, self._timer() + rest_s)
+            else:
+                self.cooldowns.wake(endpoint)
+            if isinstance(last, ContextOverflowError):
+                widest = max(widest, endpoint.context_window or 0)
+                if not waiting:
+                    tried = {one.endpoint.model for one in tries}
+                    waiting = [one for one in wider() if one.model not in tried and (one.context_window or 0) > widest]
         assert last is not None  # a chain is never empty
         raise last
+
+
+def status_of(error: ProviderError) -> Status:
+    """Return how an attempt that raised ``error`` ended."""
+    return _STATUS.get(type(error), Status.REFUSED)
 
 
 def _worth_repeating(error: ProviderError) -> bool:

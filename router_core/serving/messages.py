@@ -59,6 +59,15 @@ def _spoken(answer: Mapping[str, Any], part: str) -> Iterator[str]:
                 yield f"{function.get('name') or ''}{function.get('arguments') or ''}"
 
 
+def answer_values(body: bytes) -> dict[str, Any]:
+    """Return the JSON of a whole answer; empty where it is no object."""
+    try:
+        values = from_json(body)
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def event_data(event: bytes) -> Any:
     """Return the JSON carried by one server-sent event; None where it carries none."""
     lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]

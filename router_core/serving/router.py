@@ -5,56 +5,45 @@ from __future__ import annotations
 import asyncio
 import os
 import random as randomness
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from router_core.complexity.classify import Classifier
-from router_core.config import RoutingConfig
-from router_core.decision import Reason, Request, RoutingDecision, Status, new_decision_id
-from router_core.errors import ConfigError, InputError, ProviderError, UnknownModelError
-from router_core.policy import assign
+from router_core.config import Cache, RoutingConfig
+from router_core.decision import Reason, Request, RoutingDecision, Status, Strategy, new_decision_id
+from router_core.errors import BudgetExceededError, InputError, ProviderError, UnknownModelError
+from router_core.policy import assign, one_tier_down
 from router_core.prices import PriceBook
+from router_core.serving.budget import Purse, budgets_for, foreseen_nusd, reserved, settled
+from router_core.serving.cache import AnswerCache, AnswerStore, Asked, Hit, MemoryAnswers
+from router_core.serving.cascade import cascade
+from router_core.serving.chain import chain
+from router_core.serving.chunks import assembled, streamed
+from router_core.serving.compress import compress
 from router_core.serving.conversations import Conversations, Warm
+from router_core.serving.delivery import Answer, Delivery
 from router_core.serving.draft import Draft
-from router_core.serving.failover import Chains, Endpoint, Failover
+from router_core.serving.failover import Endpoint, Failover, Try
 from router_core.serving.hashing import keyed_hash
-from router_core.serving.providers import Call, HttpSession, Provider, Reply, http_providers
-from router_core.serving.requests import AUTO, check_body, outgoing, request_of
+from router_core.serving.job import Job, direct
+from router_core.serving.judge import ask_judge
+from router_core.serving.live import Live, prepare
+from router_core.serving.loop import LoopThread
+from router_core.serving.messages import answer_values
+from router_core.serving.plan import Plan
+from router_core.serving.providers import HttpSession, Provider, Reply, http_providers
+from router_core.serving.providers.events import DONE
+from router_core.serving.requests import AUTO, check_body, request_of
+from router_core.serving.shadow import compare
 
 Record = Callable[[RoutingDecision], Awaitable[None]]
 
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """Everything a version of the configuration brings; a request takes it once and sees no other."""
-
-    config: RoutingConfig
-    version: int
-    classifier: Classifier
-    prices: PriceBook
-    providers: Mapping[str, Provider]
-    chains: Chains
-
-
-@dataclass(slots=True)
-class Answer:
-    """What the caller gets: ``body``, the model's JSON, or ``chunks`` where a stream was asked for.
-
-    ``model`` is the configured model that answered. ``decision`` is set once it is recorded: before ``complete``
-    returns, or before the last of ``chunks``.
-    """
-
-    decision_id: bytes
-    config_version: int
-    tier: str
-    model: str
-    body: bytes = b""
-    chunks: Delivery | None = None
-    decision: RoutingDecision | None = None
+__all__ = ["Answer", "Delivery", "Record", "Router"]
 
 
 class Router:
@@ -62,8 +51,9 @@ class Router:
 
     ``record`` keeps a decision and returns when it is durable; without it nothing is kept. ``clock`` gives UTC epoch
     milliseconds, ``timer`` seconds for measuring, ``random`` a number in [0, 1), ``new_id`` an id for a decision made
-    at a time. Without ``providers`` calls go to the endpoints of the configuration, without ``prices`` the shipped
-    price list holds. Raises ``ConfigError`` where a provider of the configuration is missing.
+    at a time. ``answers`` keeps answers for the cache (in memory without it), ``purse`` what budgets have spent
+    (without it there are none). Without ``providers`` calls go to the endpoints of the configuration, without
+    ``prices`` the shipped price list holds. Raises ``ConfigError`` where a provider of the configuration is missing.
     """
 
     def __init__(
@@ -80,13 +70,20 @@ class Router:
         random: Callable[[], float] = randomness.random,
         new_id: Callable[[int], bytes] = new_decision_id,
         hash_key: bytes | None = None,
+        answers: AnswerStore | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self._record = record
+        self._purse = purse
+        self._loop: LoopThread | None = None
+        self._loop_door = threading.Lock()
         self._clock = clock
         self._timer = timer
         self._random = random
         self._new_id = new_id
         self._hash_key = os.urandom(32) if hash_key is None else hash_key
+        self._cache = AnswerCache(answers or MemoryAnswers(), self._hash_key)
+        self._outdated: list[AnswerCache] = []  # requests under way may still use them
         self._session = HttpSession()
         self._failover = Failover(timer=timer)
         self._conversations = Conversations()
@@ -110,9 +107,16 @@ class Router:
         classifier: Classifier | None = None,
         prices: PriceBook | None = None,
         providers: Mapping[str, Provider] | None = None,
+        answers: AnswerStore | None = None,
     ) -> None:
-        """Take another version: requests that begin from now on see it whole, those under way finish as they began."""
+        """Take another version: requests that begin from now on see it whole, those under way finish as they began.
+
+        ``answers`` is where cached answers are kept from now on, where that is to change.
+        """
         self._live = self._prepare(config, version, classifier, prices or self._live.prices, providers)
+        if answers is not None:
+            self._outdated.append(self._cache)
+            self._cache = AnswerCache(answers, self._hash_key)
 
     def reprice(self, prices: PriceBook) -> None:
         """Price requests that begin from now on with another book."""
@@ -122,59 +126,169 @@ class Router:
         """Serve one OpenAI chat request and return its answer, recorded.
 
         ``request`` says what routing is to know of it, of a body that was checked; without one the body is checked and
-        that is read from it. With ``stream`` in
-        the body the answer comes in pieces and is recorded before the last. Raises ``InputError`` for a body that
-        cannot be used, ``UnknownModelError``, and, once it is recorded, the ``ProviderError`` of a request that no
-        endpoint answered; what ``record`` raises passes through.
+        that is read from it. With ``stream`` in the body the answer comes in pieces and is recorded before the last.
+        Raises ``InputError`` for a body that cannot be used, ``UnknownModelError``, ``BudgetExceededError``, and, once
+        it is recorded, the ``ProviderError`` of a request that no endpoint answered; what ``record`` raises passes
+        through.
         """
         if request is None:
             request = request_of(check_body(body))
         live = self._live
         draft = self._begin(live, body, request)
+        job = Job(live, body, draft, self._failover)
+        plan = live.plans.of(request.feature)
         try:
-            reply = await self._failover.answer(
-                draft.chain,
-                lambda endpoint: _call(live, body, endpoint),
-                providers=live.providers,
-                config=live.config,
-                started=draft.started,
-                tries=draft.tries,
-            )
-        except ProviderError as error:
+            if draft.score is not None and draft.score.uncertain and live.asks_judge:
+                await self._ask_judge(job)
+            if live.config.budgets and self._purse is not None:
+                await self._reserve(job, self._purse)
+            if plan.plain or (draft.reason == Reason.NAMED and plan.cache is None):
+                one = await direct(job)
+            else:
+                return await self._planned(job, plan)
+        except (ProviderError, BudgetExceededError) as error:
             error.decision_id = draft.id
-            await self._keep(draft.ended(self._timer()))
+            await self._keep(draft, draft.ended(self._timer()))
             raise
         except asyncio.CancelledError:
             if draft.tries:  # the call may have been answered, and billed, all the same
-                await self._keep(draft.ended(self._timer()))
+                draft.outcome = Status.ABORTED
+                await self._keep(draft, draft.ended(self._timer()))
+            else:
+                await self._settle_nothing(draft)
             raise
-        served = draft.tries[-1].endpoint
-        if draft.conversation_hash is not None and draft.score is not None:
-            self._conversations.keep(draft.conversation_hash, Warm(draft.tier, served.model, draft.started))
-        answer = Answer(draft.id, draft.config_version, draft.tier, served.model, reply.body)
-        if reply.chunks is None:
-            answer.decision = draft.ended(self._timer())
-            await self._keep(answer.decision)
-        else:
-            answer.chunks = Delivery(answer, reply, draft, self._timer, self._keep)
-        return answer
+        except BaseException:
+            await self._settle_nothing(draft)
+            raise
+        return await self._deliver(job, one)
 
     def complete_sync(self, body: Mapping[str, Any], request: Request | None = None) -> Answer:
-        """Serve one request from code without an event loop; a stream must be asked for with ``complete``."""
+        """Serve one request from code without an event loop; a stream must be asked for with ``complete``.
+
+        All such calls, from any thread, share one loop on a thread of its own, and its connections; ``close_sync``
+        ends it.
+        """
         if body.get("stream"):
             raise InputError("a stream needs an event loop; await Router.complete instead", source="stream")
-
-        async def once() -> Answer:
-            try:
-                return await self.complete(body, request)
-            finally:
-                await self.close()  # connections belong to the event loop that ends here
-
-        return asyncio.run(once())
+        with self._loop_door:
+            if self._loop is None:
+                self._loop = LoopThread(self._session.close)
+            loop = self._loop
+        return loop.run(self.complete(body, request))
 
     async def close(self) -> None:
-        """Close the connections to the endpoints."""
+        """Close the connections to the endpoints, and where answers are cached."""
         await self._session.close()
+        for cache in (*self._outdated, self._cache):
+            await cache.close()
+
+    def close_sync(self) -> None:
+        """Close what ``complete_sync`` opened; harmless where it was not used."""
+        with self._loop_door:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.close()
+
+    async def _planned(self, job: Job, plan: Plan) -> Answer:
+        """Serve a request that has more to it than being passed on: a cache, compression, a cascade, a chain."""
+        draft, settings = job.draft, plan.cache
+        named = draft.reason == Reason.NAMED
+        asked = None
+        if settings is not None:
+            scope = f"model {job.body['model']}" if named else draft.tier
+            asked = self._cache.asked(
+                job.body, team=draft.team, feature=draft.request.feature, tier=scope, settings=settings
+            )
+            hit = await self._cache.find(asked, settings)
+            if hit is not None:
+                return await self._from_cache(job, hit, settings)
+        if plan.compress is not None and not named:
+            await compress(job, plan.compress)
+        if plan.strategy == Strategy.CASCADE and not named:
+            draft.strategy = Strategy.CASCADE
+            one = await cascade(job, plan)
+        elif plan.strategy == Strategy.CHAIN and not named:
+            draft.strategy = Strategy.CHAIN
+            one = await chain(job)
+        else:
+            one = await direct(job)
+        return await self._deliver(job, one, asked, settings)
+
+    async def _from_cache(self, job: Job, hit: Hit, settings: Cache) -> Answer:
+        """Answer from the cache; no model is called, but for a sampled comparison."""
+        draft = job.draft
+        draft.strategy = Strategy.CACHE_SEMANTIC if hit.semantic else Strategy.CACHE_EXACT
+        if hit.semantic and settings.false_hit_sample > 0.0 and self._random() < settings.false_hit_sample:
+            await compare(job, hit.answer)
+        draft.outcome = Status.OK
+        answer = Answer(draft.id, draft.config_version, draft.tier, "", hit.answer, strategy=draft.strategy)
+        return await self._finished(job, answer, Reply(hit.answer))
+
+    async def _deliver(self, job: Job, one: Try, asked: Asked | None = None, settings: Cache | None = None) -> Answer:
+        """Hand over what a try answered, recorded, and kept where a cache is to have it."""
+        draft, reply = job.draft, one.reply
+        assert reply is not None  # it was answered
+        draft.final = one
+        served = one.endpoint
+        if draft.conversation_hash is not None and draft.score is not None:
+            self._conversations.keep(draft.conversation_hash, Warm(draft.tier, served.model, draft.started))
+        answer = Answer(draft.id, draft.config_version, draft.tier, served.model, reply.body, strategy=draft.strategy)
+        keep = None
+        if asked is not None and settings is not None:
+            cache, known, kept = self._cache, asked, settings
+
+            async def keep(pieces: bytes) -> None:
+                whole = assembled(pieces)
+                if whole is not None:
+                    await cache.keep(known, to_json(whole), kept)
+
+            if reply.chunks is None:
+                await cache.keep(known, reply.body, kept)
+        return await self._finished(job, answer, reply, keep)
+
+    async def _finished(
+        self, job: Job, answer: Answer, reply: Reply, keep: Callable[[bytes], Awaitable[None]] | None = None
+    ) -> Answer:
+        draft = job.draft
+        if reply.chunks is None and not job.body.get("stream"):
+            answer.decision = draft.ended(self._timer())
+            await self._keep(draft, answer.decision)
+            return answer
+        if reply.chunks is None:  # held back until it was accepted, or from the cache
+            reply = Reply(chunks=streamed(answer_values(reply.body), wants_usage=job.wants_usage), tail=DONE)
+        answer.body = b""
+        answer.chunks = Delivery(
+            answer, reply, draft, self._timer, self._keep, most_s=job.live.config.stream_timeout, kept=keep
+        )
+        return answer
+
+    async def _ask_judge(self, job: Job) -> None:
+        draft = job.draft
+        score = await ask_judge(job)
+        if score is not None:
+            draft.score = score
+            self._assign(job.live, draft, draft.draw)
+
+    async def _reserve(self, job: Job, purse: Purse) -> None:
+        """Set aside what the request may cost; raises ``BudgetExceededError``, or moves it down a tier."""
+        live, draft = job.live, job.draft
+        budgets = budgets_for(live.config, team=draft.team, feature=draft.request.feature)
+        if not budgets:
+            return
+        expected = draft.score.expected_output_tokens if draft.score is not None else None
+        nusd = foreseen_nusd(job.body, draft.chain[0], live.prices, draft.decided_at_ms, expected)
+        draft.reservation = await reserved(purse, budgets, nusd, draft.decided_at_ms)
+        if draft.reservation is None or not draft.reservation.over:
+            return
+        blocking = next((budget for budget in draft.reservation.over if budget.mode == "block"), None)
+        if blocking is not None:
+            draft.outcome = Status.BLOCKED
+            raise BudgetExceededError(blocking.scope, blocking.max_budget, blocking.budget_duration)
+        if any(budget.mode == "downgrade" for budget in draft.reservation.over):
+            lower = one_tier_down(live.config, draft.tier, draft.reason)
+            if lower is not None:
+                draft.tier, draft.reason, draft.propensity = lower, Reason.BUDGET, 1.0
+                draft.chain = live.chains.by_tier[lower]
 
     def _prepare(
         self,
@@ -183,45 +297,20 @@ class Router:
         classifier: Classifier | None,
         prices: PriceBook | None,
         providers: Mapping[str, Provider] | None,
-    ) -> _Live:
+    ) -> Live:
         known = http_providers(config, self._session) if providers is None else providers
-        for name in config.providers:
-            if name not in known:
-                raise ConfigError(f"nobody answers for the provider {name!r}", path=f"providers.{name}")
-        return _Live(
-            config,
-            version,
-            classifier or Classifier(config),
-            _shipped_prices() if prices is None else prices,
-            known,
-            Chains(config),
-        )
+        return prepare(config, version, classifier, prices, known)
 
-    def _begin(self, live: _Live, body: Mapping[str, Any], request: Request) -> Draft:
+    def _begin(self, live: Live, body: Mapping[str, Any], request: Request) -> Draft:
         started, decided_at_ms = self._timer(), self._clock()
         config, name = live.config, body.get("model", AUTO)
         feature = config.features.get(request.feature)
         team = request.team or (feature.team if feature is not None else None) or ""
-        conversation = self._conversation(team, request.conversation)
-        score = None
-        if name != AUTO:
-            if name not in live.chains.by_model:
-                raise UnknownModelError(name, tuple(config.models))
-            chain = live.chains.by_model[name]
-            tier, reason, propensity = chain[0].tier, Reason.NAMED, 1.0
-        else:
-            score = live.classifier.classify(request)
-            warm = None
-            if conversation is not None:
-                warm = self._conversations.find(conversation, started, config.sticky.warm_seconds)
-            assignment = assign(
-                score, request, config, draw=self._random(), warm_tier=warm.tier if warm is not None else None
-            )
-            tier, reason, propensity = assignment.tier, assignment.reason, assignment.propensity
-            chain = live.chains.by_tier[tier]
-            if warm is not None and reason == Reason.STICKY:
-                chain = _led_by(chain, warm.model)
-        return Draft(
+        routed = name == AUTO
+        if not routed and name not in live.chains.by_model:
+            raise UnknownModelError(name, tuple(config.models))
+        chain = () if routed else live.chains.by_model[name]
+        draft = Draft(
             id=self._new_id(decided_at_ms),
             decided_at_ms=decided_at_ms,
             started=started,
@@ -229,14 +318,32 @@ class Router:
             prices=live.prices,
             request=request,
             team=team,
-            score=score,
-            tier=tier,
-            reason=reason,
-            propensity=propensity,
+            score=live.classifier.classify(request) if routed else None,
+            tier="" if routed else chain[0].tier,
+            reason=Reason.NAMED,
+            propensity=1.0,
             chain=chain,
             prompt_hash=self._prompt(body),
-            conversation_hash=conversation,
+            conversation_hash=self._conversation(team, request.conversation),
         )
+        if routed:
+            draft.draw = self._random()
+            self._assign(live, draft, draft.draw)
+        return draft
+
+    def _assign(self, live: Live, draft: Draft, draw: float) -> None:
+        """Give a scored request its tier, and whom to ask there."""
+        config, warm = live.config, None
+        if draft.conversation_hash is not None:
+            warm = self._conversations.find(draft.conversation_hash, draft.started, config.sticky.warm_seconds)
+        assert draft.score is not None  # it was scored
+        assignment = assign(
+            draft.score, draft.request, config, draw=draw, warm_tier=warm.tier if warm is not None else None
+        )
+        draft.tier, draft.reason, draft.propensity = assignment.tier, assignment.reason, assignment.propensity
+        draft.chain = live.chains.by_tier[assignment.tier]
+        if warm is not None and assignment.reason == Reason.STICKY:
+            draft.chain = _led_by(draft.chain, warm.model)
 
     def _prompt(self, body: Mapping[str, Any]) -> int:
         try:
@@ -249,73 +356,20 @@ class Router:
             return None
         return keyed_hash(self._hash_key, f"{team}\0{conversation}".encode("utf-8", "replace"))
 
-    async def _keep(self, decision: RoutingDecision) -> None:
+    async def _keep(self, draft: Draft, decision: RoutingDecision) -> None:
+        if draft.reservation is not None and self._purse is not None:
+            reservation, draft.reservation = draft.reservation, None
+            await settled(self._purse, reservation, decision)
         if self._record is not None:
             await self._record(decision)
 
-
-class Delivery:
-    """The pieces of a streamed answer, raw server-sent events; its decision is recorded before the last one.
-
-    Whoever stops early calls ``aclose``: what has passed is then counted and recorded as aborted.
-    """
-
-    def __init__(self, answer: Answer, reply: Reply, draft: Draft, timer: Callable[[], float], keep: Record) -> None:
-        assert reply.chunks is not None  # the router saw to it
-        self._answer = answer
-        self._reply = reply
-        self._chunks = reply.chunks
-        self._draft = draft
-        self._timer = timer
-        self._keep = keep
-        self._ended = False
-
-    def __aiter__(self) -> Delivery:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """Return the next piece; raises ``ProviderError`` where the stream is cut, once that is recorded."""
-        if self._ended:
-            raise StopAsyncIteration
-        try:
-            return await self._chunks.__anext__()
-        except StopAsyncIteration:
-            await self._end(Status.OK)
-            return self._reply.tail
-        except BaseException:
-            await self.aclose()
-            raise
-
-    async def aclose(self) -> None:
-        """Stop listening, and record what has passed as aborted; harmless where the stream has ended."""
-        if not self._ended:
-            self._ended = True
-            await self._chunks.aclose()
-            await self._end(Status.ABORTED)
-
-    async def _end(self, status: Status) -> None:
-        self._ended = True
-        self._answer.decision = self._draft.ended(self._timer(), status)
-        await self._keep(self._answer.decision)
-
-
-def _call(live: _Live, body: Mapping[str, Any], endpoint: Endpoint) -> Call:
-    return Call(
-        endpoint.upstream_model,
-        outgoing(body, endpoint.upstream_model, endpoint.max_output_tokens),
-        timeout_s=live.config.timeout,
-        prompt_id=(body.get("metadata") or {}).get("prompt_id", ""),
-        wants_usage=(body.get("stream_options") or {}).get("include_usage") is True,
-    )
+    async def _settle_nothing(self, draft: Draft) -> None:
+        """Give back what was set aside for a request that called nobody."""
+        if draft.reservation is not None and self._purse is not None:
+            reservation, draft.reservation = draft.reservation, None
+            await settled(self._purse, reservation, draft.ended(self._timer()))
 
 
 def _led_by(chain: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:
     """Return the chain with one of its models first."""
     return tuple(sorted(chain, key=lambda endpoint: endpoint.model != model))
-
-
-def _shipped_prices() -> PriceBook:
-    from router_core.config import data_dir
-    from router_core.prices import catalogue, load_price_overrides
-
-    return PriceBook([*catalogue(), *load_price_overrides(data_dir() / "prices.yaml")])

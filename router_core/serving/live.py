@@ -1,0 +1,61 @@
+"""Live: everything a version of the configuration brings; a request takes it once and sees no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from router_core.complexity.classify import Classifier
+from router_core.config import RoutingConfig
+from router_core.errors import ConfigError
+from router_core.prices import PriceBook
+from router_core.serving.capabilities import Capabilities
+from router_core.serving.failover import Chains
+from router_core.serving.plan import Plans
+from router_core.serving.providers import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One version, ready to serve."""
+
+    config: RoutingConfig
+    version: int
+    classifier: Classifier
+    prices: PriceBook
+    providers: Mapping[str, Provider]
+    chains: Chains
+    plans: Plans
+    capabilities: Capabilities
+    asks_judge: bool
+
+
+def prepare(
+    config: RoutingConfig,
+    version: int,
+    classifier: Classifier | None,
+    prices: PriceBook | None,
+    providers: Mapping[str, Provider],
+) -> Live:
+    """Make a version ready; raises ``ConfigError`` where a provider is missing or a check cannot be built."""
+    for name in config.providers:
+        if name not in providers:
+            raise ConfigError(f"nobody answers for the provider {name!r}", path=f"providers.{name}")
+    return Live(
+        config,
+        version,
+        classifier or Classifier(config),
+        _shipped_prices() if prices is None else prices,
+        providers,
+        Chains(config),
+        Plans(config),
+        Capabilities(config),
+        "judge" in config.classifier.stages,
+    )
+
+
+def _shipped_prices() -> PriceBook:
+    from router_core.config import data_dir
+    from router_core.prices import catalogue, load_price_overrides
+
+    return PriceBook([*catalogue(), *load_price_overrides(data_dir() / "prices.yaml")])
