@@ -36,6 +36,7 @@ _NOUNS = (
     "run",
     "spend",
     "project",
+    "backtest",
     "trial",
     "claims",
     "calculate",

@@ -84,10 +84,11 @@ def fit_curves(
     ``counts`` and ``sums`` are (R, F, K, 101); row 0 is the log itself, the others its bootstrap replicates.
     """
     for family in FAMILIES[link]:
-        yield family, _expected(family, counts, sums, link, random)
+        yield family, expected_under(family, counts, sums, link, random)
 
 
-def _expected(family: Family, counts: Floats, sums: Floats, link: Link, random: np.random.Generator) -> Floats:
+def expected_under(family: Family, counts: Floats, sums: Floats, link: Link, random: np.random.Generator) -> Floats:
+    """Fit one family and return its expected outcome on the grid, (R, F, K, 101); row 0 is the log itself."""
     _, features, tiers, _ = counts.shape
     basis = basis_of(family)
     own = np.zeros((1 + tiers, basis.shape[1]))

@@ -20,7 +20,7 @@ from router_core.projection.support import LEAST_LABELS, colour
 from router_core.projection.tables import Table, on_one_tier
 from router_core.projection.target import Exploration, Target, unprojected
 from router_core.projection.tariff import Tariff
-from router_core.projection.verdict import Change, Ground, estimate, nothing_moves
+from router_core.projection.verdict import Change, Ground, estimate, models_alone, nothing_moves
 
 Floats = npt.NDArray[np.floating]
 Successors = frozenset[tuple[int, Price]]
@@ -135,6 +135,14 @@ class Preview:
             _controls=lambda: controls(self, target),
             _by_feature=lambda: self._by_feature(target, taken_over),
         )
+
+    def models_say(self, target: Target) -> tuple[float, float, float]:
+        """Return what the models alone make of the change in mean quality, and the union of their intervals, however
+        thin the support; NaN without labels. What is shown to people is ``project``."""
+        change = self._change(target, frozenset())
+        if not len(change.quality):
+            return float("nan"), float("nan"), float("nan")
+        return models_alone(change, self.cube.decisions)
 
     def at_random(self, shares: npt.ArrayLike) -> Estimate:
         """Project giving each feature's requests, explored ones too, to tiers at random: ``shares`` (F, K).
@@ -253,7 +261,8 @@ class Preview:
         total = cube.quality_by_feature - tally.quality.sum(axis=(0, 2, 3))
         overall = cube.quality_by_feature.sum() / max(cube.labelled, 1)
         if cube.labelled < min(LEAST_LABELS, cube.decisions):
-            return np.multiply(cube.decisions_by_feature, overall)  # too few for curves: what they are on average
+            plain: Floats = cube.decisions_by_feature * overall  # too few for curves: what they are on average
+            return plain
         mean = np.where(labels > 0, total / np.maximum(labels, 1), overall)
         moving = self._prepared.logged_quality() if self._families else movable * overall
         quality: Floats = np.where(labels == fixed, total, mean * fixed) + moving

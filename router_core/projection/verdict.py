@@ -85,10 +85,15 @@ def _quality(
             "a range and no estimate; a replay of about 100 of these requests would."
         )
         return Interval(logged, None, None, low / count, high / count)
+    point, low, high = models_alone(change, count)
+    return Interval(logged, logged + point, point, low, high)
+
+
+def models_alone(change: Change, count: int) -> tuple[float, float, float]:
+    """Return the median of the families' points and the union of their intervals, of the change in mean quality."""
     point = _median(change.quality)
     low, high = ends(change.quality_draws)
-    low, high = min(low, point) / count, max(high, point) / count
-    return Interval(logged, logged + point / count, point / count, low, high)
+    return point / count, min(low, point) / count, max(high, point) / count
 
 
 def _money(change: Change, logged: int, known: bool) -> Money:
