@@ -13,7 +13,7 @@ from router_core.config import RoutingConfig
 from router_core.prices import Price, PriceBook
 from router_core.projection.controls import controls
 from router_core.projection.cube import Cube
-from router_core.projection.prepared import Prepared, prepare
+from router_core.projection.prepared import Prepared, Side, prepare
 from router_core.projection.pricing import successors
 from router_core.projection.result import Estimate, FeatureEstimate, Projection, Support
 from router_core.projection.support import LEAST_LABELS, colour
@@ -158,6 +158,16 @@ class Preview:
 
         change = self._as_change(mixed("log"), mixed("draws"), mixed("counts"), lambda: mixed("floor"))
         return self._estimate(change, None, [], frozenset())
+
+    @property
+    def expected(self) -> Side:
+        """What the fitted models expect of one request of the log, by family, feature, tier and score."""
+        return self._prepared.log
+
+    @property
+    def tariff(self) -> Tariff:
+        """What each tier charges a token, as the log was priced."""
+        return self._tariff(frozenset())
 
     def _target(self, boundaries: npt.ArrayLike) -> Target:
         starts = np.asarray(boundaries, dtype=np.int64)
