@@ -18,6 +18,7 @@ from dashboard import filters
 from dashboard.filters import View
 from dashboard.summary import Baseline
 from router_core.cli import DEFAULT_DB
+from router_core.config import dump_config
 from router_core.decision import Reason
 from router_core.errors import LedgerError, TierwiseError
 from router_core.ledger import queries
@@ -221,6 +222,12 @@ def _evidence(stamp: Stamp, since: date, until: date) -> queries.Evidence:
 def live(stamp: Stamp) -> Version:
     """Return the live configuration with its number."""
     return versions.live(ledger())
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def live_text(stamp: Stamp) -> str:
+    """Return the live configuration as YAML."""
+    return dump_config(live(stamp).config)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False, on_release=lambda ledger: ledger.close())

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from router_core.config import RoutingConfig, dump_config
+from router_core.config import RoutingConfig
 from router_core.errors import ConfigError
 
 EVERYWHERE = ""  # the scope of the global boundaries; any other scope is a feature's name
@@ -83,9 +83,7 @@ def nudged(values: Sequence[int], index: int, value: int) -> tuple[int, ...]:
     )
 
 
-def difference(live: RoutingConfig, target: RoutingConfig) -> str:
-    """Return the YAML difference as a unified diff; empty where nothing differs."""
-    changes = difflib.unified_diff(
-        dump_config(live).splitlines(), dump_config(target).splitlines(), "live", "draft", lineterm="", n=2
-    )
+def difference(old: str, new: str) -> str:
+    """Return what differs between two configurations written as YAML, as a unified diff; empty where nothing does."""
+    changes = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
     return "\n".join(line for line in list(changes)[2:] if not line.startswith("@@"))

@@ -85,7 +85,7 @@ def controls(projection: Projection) -> pd.DataFrame:
 
 
 def points(projection: Projection, *, draft: bool = True) -> pd.DataFrame:
-    """Return where today, the draft and the controls stand, as ``charts.cost_and_quality`` reads it."""
+    """Return where today, the draft and the controls stand, as ``standing.cost_and_quality`` reads it."""
     cost, quality = projection.cost, projection.quality
     rows: list[dict[str, Any]] = []
     for name, estimate in projection.controls.items():

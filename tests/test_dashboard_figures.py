@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from dashboard import charts, summary
+from dashboard import charts, standing, summary
 from router_core.config import default_config
 
 TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
@@ -35,7 +35,7 @@ def points() -> pd.DataFrame:
 def every_figure() -> Iterator[tuple[str, go.Figure]]:
     scores = pd.DataFrame({"score": range(101), "movable": 10, "fixed": 1})
     yield "spend", charts.spend_by_tier(spend_frame(), TIERS)
-    yield "picture", charts.cost_and_quality(points(), pd.DataFrame({"usd": [1.0, 9.0], "quality": [0.7, 0.95]}))
+    yield "picture", standing.cost_and_quality(points(), pd.DataFrame({"usd": [1.0, 9.0], "quality": [0.7, 0.95]}))
     yield "traffic", charts.traffic_by_score(scores, TIERS, (0, 45, 75, 92), (0, 50, 75, 92))
     yield (
         "effect",
@@ -57,7 +57,7 @@ def every_figure() -> Iterator[tuple[str, go.Figure]]:
 
 def empty_figures() -> Iterator[go.Figure]:
     yield charts.spend_by_tier(spend_frame().head(0), TIERS)
-    yield charts.cost_and_quality(points().head(0))
+    yield standing.cost_and_quality(points().head(0))
     yield charts.effect_by(pd.DataFrame({"name": [], "usd": [], "low": [], "high": []}))
     yield charts.price_history(pd.DataFrame({"from": [], "rate": [], "usd_per_mtok": []}))
 
@@ -79,7 +79,7 @@ def test_every_colour_is_a_role_of_the_theme(name: str, figure: go.Figure) -> No
         charts.LIVE,
         charts.DRAFT,
         charts.BASELINE,
-        charts.theme.BG_COLOR,
+        charts.GROUND,
     }
     assert {colour[:7] for colour in colours(figure.to_dict())} <= roles
 
@@ -105,7 +105,7 @@ def test_no_series_has_more_points_than_can_be_read() -> None:
 
 
 def test_where_quality_is_unknown_only_its_range_is_drawn() -> None:
-    control = next(trace for trace in charts.cost_and_quality(points()).data if trace.name == "control")
+    control = next(trace for trace in standing.cost_and_quality(points()).data if trace.name == "control")
     assert list(control.marker.size) == [0]
     assert (control.y[0] - control.error_y.arrayminus[0], control.y[0] + control.error_y.array[0]) == pytest.approx(
         (0.5, 0.8)

@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, filters, outcomes, summary, tables, ui, wording
+from dashboard import charts, data, filters, outcomes, standing, summary, tables, ui, wording
 from dashboard.data import Stamp
 from dashboard.filters import View
 from dashboard.summary import Saving, Totals
@@ -181,7 +181,7 @@ def _picture(stamp: Stamp, view: View) -> None:
         st.caption("No answer in these days was judged, so quality is unknown. Label some to see it: `tierwise label`.")
         return
     ui.figure(
-        charts.cost_and_quality(points),
+        standing.cost_and_quality(points),
         key="cost_quality",
         alt="Cost and quality of the live configuration beside everything on one tier and shuffled tiers",
     )

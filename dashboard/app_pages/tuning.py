@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, filters, outcomes, ui, wording
+from dashboard import charts, data, filters, outcomes, standing, ui, wording
 from dashboard.data import Stamp
 from dashboard.draft import Draft, difference, nudged
 from dashboard.filters import View
-from router_core.config import RoutingConfig
+from router_core.config import RoutingConfig, dump_config
 from router_core.errors import ConfigError, NoSupportError, TierwiseError
 from router_core.lifecycle import versions
 from router_core.lifecycle.versions import Version
@@ -75,8 +76,8 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
     projection = preview.at(target)
     figures = st.container()
     left, right = st.columns([3, 2])
-    with left, ui.card("Requests by difficulty", f"score 0 is easy, 100 is hard; {_of(scope)}", key="traffic"):
-        frame = data.traffic(stamp, view.since, view.until, scope)
+    frame = data.traffic(stamp, view.since, view.until, scope)
+    with left, ui.card("Requests by difficulty", _of(scope, frame), key="traffic"):
         ui.figure(
             charts.traffic_by_score(
                 frame, live.config.tier_names, live.config.boundaries(scope or None), target.boundaries(scope or None)
@@ -96,11 +97,13 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
         outcomes.controls_table(outcomes.controls(projection), key="controls_table")
         st.caption("Shuffled keeps the draft's tier shares but gives them out at random: a router must beat it.")
     outcomes.notes(projection)
-    _review(projection, live, target, draft)
+    _review(stamp, projection, live, target, draft)
 
 
-def _of(scope: str) -> str:
-    return f"{scope} only" if scope else "all features"
+def _of(scope: str, frame: pd.DataFrame) -> str:
+    fixed = float(frame["fixed"].sum()) / max(float(frame["fixed"].sum() + frame["movable"].sum()), 1)
+    grey = f"; grey: {wording.share(fixed, digits=0)} fixed by pins, rules and the like" if fixed else ""
+    return f"score 0 is easy, 100 is hard{grey}"
 
 
 def _sliders(scope: str, draft: Draft, live: Version) -> None:
@@ -147,7 +150,7 @@ def _picture(projection: Projection) -> None:
         st.caption("No answer in these days was judged, so quality is unknown. Label some to see it: `tierwise label`.")
         return
     ui.figure(
-        charts.cost_and_quality(points),
+        standing.cost_and_quality(points),
         key="cost_quality",
         alt="Cost and quality of today's configuration, of the draft with its interval, and of three controls",
     )
@@ -172,8 +175,8 @@ def _effect(projection: Projection, tiers: Sequence[str]) -> None:
     ui.figure(charts.effect_by(frame), key="effect_figure", alt="Change in cost by feature, with 95% intervals")
 
 
-def _review(projection: Projection, live: Version, target: RoutingConfig, draft: Draft) -> None:
-    text = difference(live.config, target)
+def _review(stamp: Stamp, projection: Projection, live: Version, target: RoutingConfig, draft: Draft) -> None:
+    text = difference(data.live_text(stamp), dump_config(target)) if draft.boundaries else ""
     with ui.card("Review and push", f"becomes version {live.version + 1}", key="review"):
         if not text:
             st.caption(f"The draft equals version {live.version}, which is live. There is nothing to push.")

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import data, tables, ui, wording
 from dashboard.draft import difference
-from router_core.config import diff_configs
+from router_core.config import diff_configs, dump_config
 from router_core.errors import TierwiseError
 from router_core.lifecycle import versions
 from router_core.lifecycle.versions import Version
@@ -33,7 +33,7 @@ def main() -> None:
     left, right = st.columns([3, 2])
     before = by_number.get(number - 1)
     with left, ui.card(f"What version {number} changed", f"against version {number - 1}" if before else "", key="diff"):
-        text = difference(before.config, chosen.config) if before else ""
+        text = difference(dump_config(before.config), dump_config(chosen.config)) if before else ""
         if text:
             st.code(text, language="diff")
         else:

@@ -50,7 +50,9 @@ def take(tab: Tab, shown: str, size: tuple[int, int]) -> Iterator[Path]:
         path = FOLDER / f"{name}-{shown}.png"
         view.screenshot(path=str(path))
         with Image.open(path) as picture:
-            picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+            picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+                path, optimize=True
+            )
         view.set_viewport_size({"width": size[0], "height": size[1]})
         yield path
 
