@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -200,3 +202,109 @@ def test_fallbacks_that_go_in_a_circle_end() -> None:
     chains = Chains(config(fallbacks={"one": ["two"], "two": ["three"], "three": ["one"]}))
     assert [endpoint.model for endpoint in chains.by_tier["SIMPLE"]] == ["one", "two", "three"]
     assert [endpoint.model for endpoint in chains.by_model["three"]] == ["three", "one", "two"]
+
+
+async def test_after_its_rest_one_request_tries_a_model_and_the_others_wait_for_its_verdict() -> None:
+    bench = Bench(config(cooldown_time=30), one=[BadAnswerError("html")])
+    assert await bench.ask() == "two"
+    bench.timer.now += 31
+    gate = asyncio.Event()
+    complete = bench.provider.complete
+
+    async def slowly(call: Call) -> Reply:
+        if call.model == "one":
+            await gate.wait()
+        return await complete(call)
+
+    bench.provider.complete = slowly  # type: ignore[method-assign]
+    probe = asyncio.ensure_future(bench.ask())
+    await asyncio.sleep(0)
+    assert [await bench.ask() for _ in range(3)] == ["two", "two", "two"]
+    gate.set()
+    assert await probe == "one"
+    assert await bench.ask() == "one"
+
+
+async def test_a_model_that_fails_its_trial_rests_again() -> None:
+    bench = Bench(config(cooldown_time=30), one=[BadAnswerError("html"), BadAnswerError("html")])
+    assert await bench.ask() == "two"
+    bench.timer.now += 31
+    assert await bench.ask() == "two"
+    bench.timer.now += 29
+    assert await bench.ask() == "two"
+    assert bench.provider.asked == ["one", "two", "one", "two", "two"]
+    bench.timer.now += 2
+    assert await bench.ask() == "one"
+
+
+async def test_a_trial_that_nobody_waits_for_does_not_hold_the_model_back_for_ever() -> None:
+    bench = Bench(config(cooldown_time=30, timeout=5), one=[BadAnswerError("html")])
+    await bench.ask()
+    bench.timer.now += 31
+    never = asyncio.Event()
+
+    async def hang(_call: Call) -> Reply:
+        await never.wait()
+        raise AssertionError
+
+    complete, bench.provider.complete = bench.provider.complete, hang  # type: ignore[method-assign]
+    probe = asyncio.ensure_future(bench.ask())
+    await asyncio.sleep(0)
+    probe.cancel()
+    bench.provider.complete = complete  # type: ignore[method-assign]
+    assert await bench.ask() == "two"
+    bench.timer.now += 6
+    assert await bench.ask() == "one"
+
+
+async def test_a_provider_that_raises_what_it_should_not_is_recorded_and_stood_in_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(one=[ZeroDivisionError("secret detail")])  # type: ignore[list-item]
+    assert await bench.ask() == "two"
+    (decision,) = bench.kept
+    assert (decision.attempts[0].status, decision.attempts[0].reason) == (Status.BAD_ANSWER, "bad_answer")
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_stream_that_breaks_in_an_unforeseen_way_is_recorded() -> None:
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield b"data: {}\n\n"
+        raise ZeroDivisionError
+
+    class Breaking:
+        async def complete(self, _call: Call) -> Reply:
+            return Reply(chunks=pieces(), usage=OK)
+
+    bench = Bench()
+    bench.router.adopt(config(), version=2, providers={"p": Breaking()})
+    answer = await bench.router.complete({**BODY, "model": "auto", "stream": True})
+    assert answer.chunks is not None
+    with pytest.raises(BadAnswerError, match="broke off"):
+        [piece async for piece in answer.chunks]
+    (decision,) = bench.kept
+    assert decision.status == Status.ABORTED
+
+
+async def test_a_stream_that_goes_on_for_ever_is_cut() -> None:
+    bench = Bench()
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        while True:
+            bench.timer.now += 1
+            yield b"data: {}\n\n"
+
+    class Endless:
+        async def complete(self, _call: Call) -> Reply:
+            return Reply(chunks=pieces(), usage=OK)
+
+    bench.router.adopt(config(stream_timeout=10), version=2, providers={"p": Endless()})
+    answer = await bench.router.complete({**BODY, "model": "auto", "stream": True})
+    assert answer.chunks is not None
+    for _ in range(10):
+        assert await anext(answer.chunks) == b"data: {}\n\n"
+    with pytest.raises(ProviderTimeoutError, match="after 10 s"):
+        await anext(answer.chunks)
+    (decision,) = bench.kept
+    assert (decision.status, decision.attempts[0].status) == (Status.TIMEOUT, Status.TIMEOUT)
+    assert decision.cost_nusd

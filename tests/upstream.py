@@ -111,7 +111,7 @@ class App:
         last = str(asked["messages"][-1].get("content"))
         if model == "vary":
             self.answered += 1
-            return f"{'abcdefghij'[self.answered % 10] * 5} is what I say this time"
+            return " ".join(4 * ["abcdefghij"[self.answered % 10] * 5])
         if model == "parts":
             if "apart into" in last:
                 return 'Here you are: ["What is it?", "Why is it so?"]'

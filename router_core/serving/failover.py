@@ -242,7 +242,7 @@ def _worth_repeating(error: ProviderError) -> bool:
 
 def _ill(error: ProviderError) -> bool:
     """Whether the next request would fare no better; a 400 or an overflow is about this request only."""
-    if isinstance(error, ContextOverflowError):
+    if isinstance(error, ContextOverflowError | ContentPolicyError):
         return False
     status = error.status
     return not isinstance(error, ProviderRefusedError) or status is None or status >= 500 or status in (401, 403, 404)

@@ -30,40 +30,13 @@ _EXACT = re.compile(
 _NAME = re.compile(r"(?<=[^.!?\s]\s)[A-Z][^\W\d_]+")
 
 _NEGATIONS = frozenset(
-    [
-        *(
-            "not",
-            "no",
-            "never",
-            "none",
-            "nobody",
-            "nothing",
-            "nowhere",
-            "neither",
-            "nor",
-            "without",
-            "except",
-            "cannot",
-        ),
-        *(
-            "stop",
-            "avoid",
-            "unless",
-            "hardly",
-            "barely",
-            "lack",
-            "lacks",
-            "lacking",
-            "exclude",
-            "excluding",
-            "excluded",
-        ),
-        *("prevent", "refuse", "fail", "fails", "failed", "missing", "instead", "ain"),
-        *("nicht", "kein", "keine", "keinen", "keinem", "keiner", "ohne", "nie", "niemals", "nichts", "außer"),
-        *("pas", "non", "sans", "jamais", "rien", "aucun", "aucune", "sauf", "ne"),
-        *("sin", "nunca", "nada", "ningún", "ninguna", "excepto", "senza", "mai", "niente", "nessuno"),
-        *("não", "sem", "nem", "niet", "geen", "zonder", "nooit", "inte", "utan", "aldrig"),
-    ]
+    _WORD.findall(
+        "not no never none nobody nothing nowhere neither nor without except cannot stop avoid unless hardly barely "
+        "lack lacks lacking exclude excludes excluded excluding prevent refuse fail fails failed missing instead ain "
+        "nicht kein keine keinen keinem keiner ohne nie niemals nichts außer pas non sans jamais rien aucun aucune "
+        "sauf ne sin nunca nada ningún ninguna excepto senza mai niente nessuno não sem nem niet geen zonder nooit "
+        "inte utan aldrig"
+    )
 )
 # One side of a pair turns the question round although neither is a negation.
 _SIDES: Sequence[tuple[str, str]] = (

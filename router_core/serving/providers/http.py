@@ -102,6 +102,8 @@ class HttpProvider:
             if answer.get("error"):
                 raise self._refusals.refused(call, None, body)
             raise self._refusals.bad(call, "an answer without choices", body, usage)
+        if b'"content_filter"' in body and _held_back(answer):
+            raise self._refusals.filtered(call, body, usage)
         if usage is not None:
             return Reply(body, usage=usage, reported_cost_nusd=cost)
         usage = Usage(estimate_tokens(prompt_text(call.body)), estimate_tokens(answer_text(answer)))
@@ -153,6 +155,12 @@ class HttpProvider:
     def _key(self) -> SecretStr | None:
         words = self._environ.get(self._api_key_env, "").split() if self._api_key_env is not None else []
         return SecretStr(words[0]) if words else None
+
+
+def _held_back(answer: Mapping[str, Any]) -> bool:
+    """Whether a content policy left nothing of the answer."""
+    finishes = {choice.get("finish_reason") for choice in answer["choices"] if isinstance(choice, Mapping)}
+    return finishes == {"content_filter"} and not answer_text(answer).strip()
 
 
 def http_providers(config: RoutingConfig, session: HttpSession) -> dict[str, HttpProvider]:

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from router_core.errors import (
     BadAnswerError,
+    ContentPolicyError,
     ContextOverflowError,
     ProviderError,
     ProviderRefusedError,
@@ -30,6 +31,10 @@ _OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 _RATE_CODES = ("rate_limit_exceeded", "rate_limit_error", "insufficient_quota", "too_many_requests", "429")
+_POLICY_CODES = ("content_policy_violation", "content_filter", "responsible_ai_policy_violation")
+_POLICY = re.compile(
+    r"content[ _-](?:management |filtering )?(?:policy|filter)|safety (?:policy|system|filter)", re.IGNORECASE
+)
 _SHOWN = 300
 
 
@@ -74,6 +79,16 @@ class Refusals:
             usage=usage,
         )
 
+    def filtered(self, call: Call, body: bytes, usage: Usage | None) -> ContentPolicyError:
+        """Say that an answer was held back whole by the endpoint's content policy; ``usage`` is what it counted."""
+        return ContentPolicyError(
+            f"{self._provider_name!r} held back the answer of {call.model!r} by its content policy",
+            provider_name=self._provider_name,
+            request_model=call.model,
+            body=body[:2000].decode(errors="replace"),
+            usage=usage,
+        )
+
     def not_json(self, call: Call, response: aiohttp.ClientResponse, body: bytes) -> BadAnswerError:
         """Say what came where an answer was expected."""
         if response.content_type == "text/html" or body.lstrip()[:1] == b"<":
@@ -104,6 +119,8 @@ def refusal(
             retry_after_s=wait,
             **facts,
         )
+    if code in _POLICY_CODES or (status in (400, 403, 422) and _POLICY.search(message)):
+        return ContentPolicyError(f"{provider_name!r} refused {model!r} by its content policy: {message}", **facts)
     if status in (408, 504):
         return ProviderTimeoutError(f"{provider_name!r} gave up on {model!r} (HTTP {status}): {message}", **facts)
     if status is None:
