@@ -11,7 +11,7 @@ import numpy as np
 
 from router_core.decision import Kind, Reason, Status, Strategy, UsageSource
 from router_core.exchange.assemble import SCORER, Assembler
-from router_core.exchange.columns import Bools, Columns, Ints
+from router_core.exchange.columns import Bools, Columns, Ints, combined
 from router_core.exchange.report import Report
 from router_core.ledger.latency import latency_bins
 from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS
@@ -139,10 +139,7 @@ def rows_of(
         "decision": _maybe(np.where(priced.known & served, priced.cost_nusd, 0), priced.known | ~metered | ~served),
         "attempt": _maybe(priced.cost_nusd, priced.known),
     }
-    hashes = [
-        assembler.conversation_hash(team, conversation)
-        for team, conversation in zip(_spread(columns.team), _spread(columns.conversation), strict=True)
-    ]
+    conversations = combined(assembler.conversation_hash, columns.team, columns.conversation)
     decision: dict[str, Any] = {
         "id": ids,
         "decided_at_ms": started,
@@ -164,7 +161,7 @@ def rows_of(
         "failovers": repeat(0),
         "latency_ms": latency,
         "ttft_ms": ttft,
-        "conversation_hash": hashes,
+        "conversation_hash": [conversations.values[number] for number in conversations.numbers.tolist()],
         "cost_nusd": cost["decision"],
     }
     attempt: dict[str, Any] = {
@@ -218,19 +215,24 @@ def count(columns: Columns, priced: Priced, report: Report) -> None:
 
 
 def _days(columns: Columns, ledger: Ledger) -> tuple[list[int], list[int]]:
-    minutes, place = np.unique(columns.started_at_ms // 60_000, return_inverse=True)
-    found = np.array([ledger.days.of(minute * 60_000) for minute in minutes.tolist()], np.int64).reshape(-1, 2)
-    return found[place, 0].tolist(), found[place, 1].tolist()
+    """Return the day and the hour of every call, asked for once a minute, or an hour where that decides."""
+    minutes = columns.started_at_ms // 60_000
+    found = np.empty((len(columns), 2), np.int64)
+    hours, place = np.unique(minutes // 60, return_inverse=True)
+    whole = np.empty((len(hours), 2), np.int64)
+    split = np.zeros(len(hours), np.bool_)
+    for position, hour in enumerate(hours.tolist()):
+        whole[position] = ledger.days.of(hour * 3_600_000)
+        split[position] = ledger.days.of(hour * 3_600_000 + 59 * 60_000) != tuple(whole[position])
+    found[:] = whole[place]
+    for row in np.flatnonzero(split[place]).tolist():
+        found[row] = ledger.days.of(int(minutes[row]) * 60_000)
+    return found[:, 0].tolist(), found[:, 1].tolist()
 
 
 def _numbered(values: list[str], numbers: dict[str, int], place: Any) -> list[int]:
     found: list[int] = np.array([numbers[value] for value in values], np.int64)[place].tolist()
     return found
-
-
-def _spread(column: Any) -> list[Any]:
-    values = column.values
-    return [values[number] for number in column.numbers.tolist()]
 
 
 def _maybe(values: Any, known: Bools) -> list[int | None]:

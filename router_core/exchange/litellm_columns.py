@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 
+from router_core.exchange.ahead import ahead
 from router_core.exchange.calls import Item, Rejected
 from router_core.exchange.columns import Bools, Columns, Ints, Named, combined
 from router_core.exchange.fields import NO_ZONE, name, truth
@@ -64,32 +65,41 @@ def read(source: Source) -> Iterator[Item | Columns]:
     """Yield plain rows as columns, and of each block the other rows first, so that what they open is known."""
     names, mark = header(source.head), delimiter(source.head)
     quick = mark == "," and len(set(names)) == len(names)
+    for block, columns, plain in ahead(_blocks(source, names if quick else None)):
+        if isinstance(block, Rejected):
+            yield block
+        elif columns is None or plain is None:
+            yield from converted(parsed(records(_lines(block)), names, mark, source), spend_log, source.notes)
+        else:
+            if not plain.all():
+                lines = block.content.split(b"\n")
+                others = [Line(block.number + row, lines[row].rstrip(b"\r")) for row in np.flatnonzero(~plain).tolist()]
+                yield from converted(parsed(others, names, mark, source), spend_log, source.notes)
+            yield columns.taken(plain)
+
+
+def _blocks(
+    source: Source, names: tuple[str, ...] | None
+) -> Iterator[tuple[Block | Rejected, Columns | None, Bools | None]]:
+    """Yield blocks without their header, by column where ``names`` are given and the block can be read so."""
     below = False
     for block in source.blocks():
         if isinstance(block, Rejected):
-            yield block
+            yield block, None, None
             continue
         if not below:
             block, below = _below_header(block), True
-        columns, plain = _columns(block, names, source) if quick else (None, None)
-        if columns is None or plain is None:
-            yield from converted(parsed(records(_lines(block)), names, mark, source), spend_log, source.notes)
-            continue
-        if not plain.all():
-            lines = block.content.split(b"\n")
-            others = [Line(block.number + row, lines[row].rstrip(b"\r")) for row in np.flatnonzero(~plain).tolist()]
-            yield from converted(parsed(others, names, mark, source), spend_log, source.notes)
-        yield columns.taken(plain)
+        yield block, *(_columns(block, names, source) if names is not None else (None, None))
 
 
 def _below_header(block: Block) -> Block:
-    number, content = block
+    above, content = 0, block.content
     while content:
         line, _, content = content.partition(b"\n")
-        number += 1
+        above += 1
         if line.strip() and not line.lower().startswith(b"sep="):
             break
-    return Block(number, content)
+    return Block(block.number + above, content, max(block.lines - above, 0))
 
 
 def _lines(block: Block) -> Iterator[Line | Rejected]:
@@ -104,7 +114,7 @@ def _columns(block: Block, names: tuple[str, ...], source: Source) -> tuple[Colu
         return None, None
     try:
         table = _table(block.content, names)
-        lines = block.content.count(b"\n") + (not block.content.endswith(b"\n"))
+        lines = block.lines + (not block.content.endswith(b"\n"))
         if len(table) != lines:  # line breaks within rows, or blank lines
             return None, None
         return _read(table, _metadata(table), source)
@@ -129,15 +139,22 @@ def _table(content: bytes, names: tuple[str, ...]) -> Any:
 
 def _metadata(table: Any) -> Any:
     """Return the fields of the metadata column that matter, a row each."""
-    texts = pc.fill_null(table["metadata"], "{}")
-    joined = "\n".join(texts.to_pylist()).encode()
+    texts = _whole(table["metadata"])
+    size = len(texts)
+    if texts.null_count == size:
+        return pa.table([pa.nulls(size, field.type) for field in _METADATA], schema=_METADATA)
+    starts = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + size + 1]
+    joined = texts.buffers()[2].slice(int(starts[0]), int(starts[-1] - starts[0]))
     found = pyarrow.json.read_json(
-        BytesIO(joined),
-        read_options=pyarrow.json.ReadOptions(block_size=len(joined) + 1),
+        pa.BufferReader(joined),
+        read_options=pyarrow.json.ReadOptions(block_size=joined.size + 1),
         parse_options=pyarrow.json.ParseOptions(explicit_schema=_METADATA, unexpected_field_behavior="ignore"),
     )
-    if len(found) != len(table):
-        raise pa.ArrowInvalid("metadata that is no object")
+    # The objects were read one after the other: each must be one row, no more and no less.
+    marks = np.frombuffer(joined, np.uint8)
+    meet = (marks[:-1] == ord("}")) & (marks[1:] == ord("{"))
+    if len(found) != size or int(meet.sum()) != size - 1 or not meet[starts[1:-1] - starts[0] - 1].all():
+        raise pa.ArrowInvalid("metadata that is not one object a row")
     return found
 
 
@@ -149,7 +166,7 @@ def _read(table: Any, metadata: Any, source: Source) -> tuple[Columns, Bools]:
     lasted = np.where(_valid(table["endTime"]), np.maximum(ended - started, 0), 0)
     latency = np.where(given & (duration >= 0), duration, lasted)
     ttft = first_token - started
-    streamed = _true(pc.not_equal(table["completionStartTime"], pc.fill_null(table["endTime"], "")))
+    streamed = _valid(table["completionStartTime"]) & ~_true(pc.equal(table["completionStartTime"], table["endTime"]))
 
     spend = np.nan_to_num(_numbers(table["spend"], np.float64), nan=-1.0)
     nano = spend * 1e9
@@ -187,7 +204,7 @@ def _read(table: Any, metadata: Any, source: Source) -> tuple[Columns, Bools]:
     hits = _named(table["cache_hit"])
     columns = Columns(
         source=SOURCE,
-        request_id=pc.fill_null(table["request_id"], "").to_pylist(),
+        request_id=table["request_id"].to_pylist(),
         started_at_ms=started,
         owner=owner,
         feature=combined(
@@ -258,16 +275,22 @@ def _times(column: Any) -> tuple[Ints, Bools]:
 
 
 def _numbers(column: Any, kind: Any = np.int64) -> Any:
-    """Return numbers as an array, 0 where there is none."""
-    return pc.fill_null(_whole(column), 0).to_numpy(zero_copy_only=False).astype(kind, copy=False)
+    """Return numbers of eight bytes as an array, 0 where there is none."""
+    whole = _whole(column)
+    values = np.frombuffer(whole.buffers()[1], kind)[whole.offset : whole.offset + len(whole)]
+    return np.where(_valid(whole), values, 0)
 
 
 def _valid(column: Any) -> Bools:
-    return np.asarray(pc.is_valid(_whole(column)).to_numpy(zero_copy_only=False))
+    return np.asarray(_whole(column).is_valid().to_numpy(zero_copy_only=False))
 
 
 def _true(column: Any) -> Bools:
-    return np.asarray(pc.fill_null(_whole(column), False).to_numpy(zero_copy_only=False))
+    """Return truths as an array, False where there is none."""
+    whole = _whole(column)
+    if whole.null_count:
+        whole = pc.and_kleene(whole, whole.is_valid())
+    return np.asarray(whole.to_numpy(zero_copy_only=False))
 
 
 def _field(metadata: Any, *path: str) -> Any:
