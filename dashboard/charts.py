@@ -7,7 +7,7 @@ figure follows the reader's light or dark theme at once, without being drawn aga
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -143,10 +143,11 @@ def effect_by(frame: pd.DataFrame, *, most: int = 12) -> go.Figure:
     }
     return figure(
         [bars],
-        height=_rows_height(len(rows)),
+        height=_rows_height(len(rows)) - 20,
         bargap=0.45,
         hovermode="closest",
         xaxis={**dollars(widest), "showgrid": True, "zeroline": True, "zerolinewidth": 1, "nticks": 6},
+        margin={**_room_for(rows["name"]), "t": 10},
         yaxis={"showgrid": False, "ticklabelstandoff": 6},
     )
 
@@ -175,6 +176,7 @@ def tier_mix(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 12) -> go
         bargap=0.45,
         hovermode="closest",
         xaxis={"tickformat": ".0%", "range": [0, 1], "nticks": 6},
+        margin=_room_for(rows["name"]),
         yaxis={"showgrid": False, "ticklabelstandoff": 6},
     )
 
@@ -248,11 +250,6 @@ def flow(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 8) -> go.Figu
     return figure([sankey], height=380)
 
 
-def blank(*, height: int = HEIGHT) -> go.Figure:
-    """Return a figure with nothing in it yet, in the one look."""
-    return figure([], height=height)
-
-
 def figure(
     traces: Sequence[Mapping[str, Any]],
     *,
@@ -263,10 +260,11 @@ def figure(
     **layout: Any,
 ) -> go.Figure:
     """Lay traces out in the one look. Everything is handed over at once: Plotly checks a figure at every change."""
-    axis = {"zeroline": False, "fixedrange": True, "automargin": True, "ticks": ""}
+    # Margins are given: to find them out by itself Plotly draws a figure twice.
+    axis = {"zeroline": False, "fixedrange": True, "automargin": False, "ticks": ""}
     whole = {
         "height": height,
-        "margin": {"l": 4, "r": 8, "t": 30, "b": 4, "pad": 2, **(margin or {})},
+        "margin": {"l": 42, "r": 8, "t": 30, "b": 26, "pad": 2, **(margin or {})},
         "legend": {
             "orientation": "h",
             "x": 0,
@@ -285,6 +283,11 @@ def figure(
         **layout,
     }
     return go.Figure({"data": list(traces), "layout": whole})
+
+
+def _room_for(names: Iterable[str]) -> dict[str, int]:
+    """Return a left margin wide enough for names beside their bars."""
+    return {"l": 22 + int(6.1 * max((len(str(name)) for name in names), default=0))}
 
 
 def _rows_height(rows: int) -> int:

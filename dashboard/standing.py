@@ -44,7 +44,9 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
     if shown:
         xaxis |= _cost_axis(_ends(shown, "usd", "usd_low", "usd_high"))
         yaxis |= _quality_axis(_ends(shown, "at", "quality_low", "quality_high"))
-    return charts.figure(traces, hovermode="closest", showlegend=False, margin={"t": 10}, xaxis=xaxis, yaxis=yaxis)
+    return charts.figure(
+        traces, hovermode="closest", showlegend=False, margin={"t": 10, "l": 58, "b": 46}, xaxis=xaxis, yaxis=yaxis
+    )
 
 
 def _read(row: Mapping[Any, Any]) -> dict[str, Any]:

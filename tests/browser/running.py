@@ -50,7 +50,7 @@ def dashboard(database: Path) -> Iterator[str]:
     process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=database.parent)
     address = f"http://127.0.0.1:{port}"
     try:
-        _await_health(address, process)
+        await_health(address, process)
         yield address
     finally:
         process.terminate()
@@ -62,7 +62,8 @@ def dashboard(database: Path) -> Iterator[str]:
         log.close()
 
 
-def _await_health(address: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def await_health(address: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """Wait until a Streamlit server answers; raises where it stops or takes too long."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:
