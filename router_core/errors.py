@@ -10,6 +10,7 @@ TierwiseError
 │   ├── UnknownKeyError       no key was given, nobody gave it out, or it was revoked
 │   └── FeatureNotAllowedError  the key is not for that feature
 ├── TooLargeError             a request body beyond the configured limit
+├── SlowBodyError             a request body that did not come in whole in time
 ├── BudgetExceededError       a budget that blocks is spent
 ├── LedgerError               the ledger cannot be used
 │   ├── NotALedgerError       the file is not a Tierwise ledger
@@ -107,6 +108,14 @@ class TooLargeError(TierwiseError):
         super().__init__(f"the request is larger than the {limit:,} bytes this gateway takes; send less")
 
 
+class SlowBodyError(TierwiseError):
+    """A request body that did not come in whole within so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"the request did not come in whole within {seconds:g} s; send it faster")
+
+
 class BudgetExceededError(TierwiseError):
     """A budget that blocks has no room for this request; ``scope`` names it. ``decision_id`` names the decision."""
 
@@ -117,7 +126,8 @@ class BudgetExceededError(TierwiseError):
         self.decision_id: bytes | None = None
         period = "this month" if budget_duration == "month" else f"in this period of {budget_duration}"
         super().__init__(
-            f"the budget {scope!r} of {max_budget:g} US dollars has no room left {period}; raise it, or wait for the next"
+            f"the budget {scope!r} of {max_budget:g} US dollars has no room left {period}; raise it, or wait until it "
+            "begins anew"
         )
 
 

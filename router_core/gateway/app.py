@@ -15,6 +15,7 @@ from starlette.routing import Route
 from router_core.errors import TierwiseError
 from router_core.gateway.chat import Chat
 from router_core.gateway.engine import Engine
+from router_core.gateway.metrics import CONTENT_TYPE
 from router_core.gateway.refusals import refusal, shaped
 from router_core.serving.requests import AUTO
 
@@ -46,6 +47,14 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in owners.items()]
         return JSONResponse({"object": "list", "data": listed})
 
+    async def metrics(request: Request) -> Response:
+        try:
+            engine.access.check(request.headers.get("authorization"))
+        except TierwiseError as error:
+            status, body = refusal(error)
+            return Response(body, status, media_type="application/json")
+        return Response(engine.metrics.text(), headers={"content-type": CONTENT_TYPE.decode()})
+
     async def healthz(_request: Request) -> Response:
         ledger = "spooling" if engine.away else "ok"
         return JSONResponse({"status": "ok", "version": engine.router.version, "ledger": ledger})
@@ -54,6 +63,7 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
         routes=[
             Route("/v1/chat/completions", Chat(engine, max_body), methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
+            Route("/metrics", metrics, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _not_here, Exception: _broken},

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from router_core.errors import InputError, ProviderError, TierwiseError, TooLargeError
+from router_core.decision import Request
+from router_core.errors import (
+    BudgetExceededError,
+    InputError,
+    ProviderError,
+    SlowBodyError,
+    TierwiseError,
+    TooLargeError,
+)
 from router_core.gateway.access import with_key
 from router_core.gateway.engine import Engine
+from router_core.gateway.leaving import Leaving
 from router_core.gateway.refusals import refusal, retry_after
 from router_core.serving.requests import check_body, request_of
 from router_core.serving.router import Answer, Delivery
 
 Headers = list[tuple[bytes, bytes]]
 
+_log = logging.getLogger("tierwise.gateway")
+_BODY_S = 30.0  # for a request to come in whole
+_SPARE_S = 5.0  # beyond the limit of a stream, for a caller who takes its last pieces slowly
 _PRINTABLE = bytes(code if 32 <= code < 127 else ord("?") for code in range(256))
 _JSON = (b"content-type", b"application/json")
 _STREAM: Headers = [
@@ -38,26 +52,28 @@ _SAID = {
 class Chat:
     """The endpoint as an ASGI application."""
 
-    def __init__(self, engine: Engine, max_body: int) -> None:
+    def __init__(self, engine: Engine, max_body: int, *, body_s: float = _BODY_S) -> None:
         self._engine = engine
+        self._body_s = body_s
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request; a caller who goes away ends the work on it, at the model too."""
         try:
-            answer = await self._answer(scope, receive)
+            body, request = await self._request(scope, receive)
+            router = self._engine.router
+            with Leaving(receive, most_s=router.config.stream_timeout + _SPARE_S):
+                answer = await router.complete(body, request)
+                if answer.chunks is None:
+                    headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), *_facts(answer)]
+                    await send({"type": "http.response.start", "status": 200, "headers": headers})
+                    await send({"type": "http.response.body", "body": answer.body})
+                else:
+                    await _deliver(answer, answer.chunks, send)
         except TierwiseError as error:
             await _refuse(error, send)
-            return
-        if answer.chunks is None:
-            headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), *_facts(answer)]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": answer.body})
-        else:
-            await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *_facts(answer)]})
-            await _deliver(answer.chunks, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _request(self, scope: Scope, receive: Receive) -> tuple[dict[str, Any], Request]:
         said: dict[str, str | None] = {}
         authorization = None
         announced = 0
@@ -71,15 +87,29 @@ class Chat:
         key = self._engine.access.check(authorization)
         body = check_body(_parsed(await self._read(receive, announced)))
         request = request_of(body, said)
-        return await self._engine.router.complete(body, request if key is None else with_key(request, key))
+        return body, request if key is None else with_key(request, key)
 
     async def _read(self, receive: Receive, announced: int) -> bytes:
         if announced > self._max_body:
             raise TooLargeError(self._max_body)
+        message = await receive()
+        if not message.get("more_body", False) and message["type"] == "http.request":
+            return self._bounded(message.get("body", b""))
+        try:
+            async with asyncio.timeout(self._body_s):
+                return await self._rest(message, receive)
+        except TimeoutError:
+            raise SlowBodyError(self._body_s) from None
+
+    def _bounded(self, body: bytes) -> bytes:
+        if len(body) > self._max_body:
+            raise TooLargeError(self._max_body)
+        return body
+
+    async def _rest(self, message: Message, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await receive()
             if message["type"] == "http.disconnect":
                 raise InputError("the caller went away before the request had come in whole")
             part = message.get("body", b"")
@@ -88,7 +118,8 @@ class Chat:
                 raise TooLargeError(self._max_body)
             parts.append(part)
             if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                return b"".join(parts)
+            message = await receive()
 
 
 def _parsed(body: bytes) -> object:
@@ -99,12 +130,15 @@ def _parsed(body: bytes) -> object:
 
 
 def _facts(answer: Answer) -> Headers:
-    return [
+    facts = [
         (b"x-tierwise-decision", str(UUID(bytes=answer.decision_id)).encode()),
         (b"x-tierwise-tier", _ascii(answer.tier)),
         (b"x-tierwise-model", _ascii(answer.model)),
         (b"x-tierwise-version", b"%d" % answer.config_version),
     ]
+    if answer.strategy:
+        facts.append((b"x-tierwise-strategy", answer.strategy.name.lower().encode()))
+    return facts
 
 
 def _ascii(text: str) -> bytes:
@@ -114,31 +148,20 @@ def _ascii(text: str) -> bytes:
 async def _refuse(error: TierwiseError, send: Send) -> None:
     status, body = refusal(error)
     headers: Headers = [_JSON, (b"content-length", b"%d" % len(body))]
-    if isinstance(error, ProviderError) and error.decision_id is not None:
+    if isinstance(error, ProviderError | BudgetExceededError) and error.decision_id is not None:
         headers.append((b"x-tierwise-decision", str(UUID(bytes=error.decision_id)).encode()))
     if (wait := retry_after(error)) is not None:
         headers.append((b"retry-after", b"%d" % wait))
-    if isinstance(error, TooLargeError):
+    if isinstance(error, TooLargeError | SlowBodyError):
         headers.append((b"connection", b"close"))  # the rest of the body is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def _deliver(pieces: Delivery, receive: Receive, send: Send) -> None:
-    """Pass the pieces on; a caller who goes away ends the stream at the model too."""
-    here = asyncio.current_task()
-    assert here is not None
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        here.cancel()
-
-    watcher = asyncio.get_running_loop().create_task(watch())
+async def _deliver(answer: Answer, pieces: Delivery, send: Send) -> None:
+    """Pass the pieces on as they come."""
     try:
+        await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *_facts(answer)]})
         try:
             async for piece in pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -146,10 +169,8 @@ async def _deliver(pieces: Delivery, receive: Receive, send: Send) -> None:
             event = b"data: " + refusal(error)[1] + b"\n\n"
             await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        here.uncancel()
     finally:
-        watcher.cancel()
-        await pieces.aclose()
+        try:
+            await pieces.aclose()
+        except TierwiseError as error:  # the answer has begun, so there is nobody left to tell
+            _log.warning("a stream that was given up could not be recorded: %s", error)

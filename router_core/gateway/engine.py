@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from router_core.complexity.classify import Classifier
 from router_core.complexity.scorer import Scorer
 from router_core.config import RoutingConfig
+from router_core.decision import RoutingDecision
 from router_core.errors import TierwiseError
 from router_core.gateway.access import Access
+from router_core.gateway.metrics import Metrics
 from router_core.ledger.answer_cache import SqliteAnswers, answers_path
 from router_core.ledger.budgets import Budgets
 from router_core.ledger.price_rows import price_revision, read_prices
@@ -52,11 +55,12 @@ class Engine:
             version=version,
             classifier=classifier_for(config, ledger),
             prices=self._prices,
-            record=self._writer.record,
+            record=self._record,
             hash_key=read_hash_key(key_path(ledger)),
             answers=answers_for(config, ledger),
             purse=self._budgets,
         )
+        self.metrics = Metrics(self._gauges)
         self._kept_in = config.cache.url, config.cache.max_bytes
         self._unusable = 0
         self._task: asyncio.Task[None] | None = None
@@ -65,6 +69,21 @@ class Engine:
     def away(self) -> bool:
         """Whether the ledger cannot be reached at the moment, so that decisions go to the spool."""
         return self._writer.stats().away
+
+    async def _record(self, decision: RoutingDecision) -> None:
+        await self._writer.record(decision)
+        self.metrics.observe(decision)
+
+    def _gauges(self) -> Mapping[tuple[str, str], float]:
+        stats = self._writer.stats()
+        return {
+            ("tierwise_config_version", "Configuration version in use"): self.router.version,
+            ("tierwise_resting_endpoints", "Endpoints that are cooling down"): self.router.resting,
+            ("tierwise_ledger_away", "1 while the ledger cannot be reached"): int(stats.away),
+            ("tierwise_ledger_queue", "Decisions waiting to be committed"): stats.queued,
+            ("tierwise_ledger_spool_bytes", "Bytes spooled for the ledger"): stats.spool_bytes,
+            ("tierwise_ledger_committed", "Decisions committed since the start"): stats.committed,
+        }
 
     def start(self) -> None:
         """Begin to follow the ledger."""

@@ -8,6 +8,8 @@ from pydantic_core import to_json
 
 from router_core.errors import (
     BadAnswerError,
+    BudgetExceededError,
+    ContentPolicyError,
     ContextOverflowError,
     FeatureNotAllowedError,
     InputError,
@@ -16,6 +18,7 @@ from router_core.errors import (
     ProviderRefusedError,
     ProviderTimeoutError,
     RateLimitedError,
+    SlowBodyError,
     TierwiseError,
     TooLargeError,
     UnknownKeyError,
@@ -29,8 +32,12 @@ _MEANINGS: tuple[tuple[type[TierwiseError], int, str, str | None], ...] = (
     (UnknownKeyError, 401, _INVALID, "invalid_api_key"),
     (FeatureNotAllowedError, 403, _INVALID, "feature_not_allowed"),
     (TooLargeError, 413, _INVALID, "request_too_large"),
+    (SlowBodyError, 408, _INVALID, "request_timeout"),
     (InputError, 400, _INVALID, None),
+    # 402 and not OpenAI's 429, which its clients would send again and again.
+    (BudgetExceededError, 402, "insufficient_quota", "budget_exceeded"),
     (ContextOverflowError, 400, _INVALID, "context_length_exceeded"),
+    (ContentPolicyError, 400, _INVALID, "content_policy_violation"),
     (RateLimitedError, 429, "rate_limit_error", "rate_limit_exceeded"),
     (ProviderTimeoutError, 504, "server_error", "upstream_timeout"),
     (BadAnswerError, 502, "server_error", "upstream_bad_answer"),

@@ -12,6 +12,10 @@ import uvicorn
 from router_core.errors import InputError
 from router_core.gateway.app import MAX_BODY, create_app
 from router_core.gateway.engine import Engine
+from router_core.gateway.patience import PatientProtocol
+
+MAX_REQUESTS = 10_000
+"""How many connections, or requests, there may be at once."""
 
 _DRAIN_S = 30
 _KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that they close first
@@ -45,15 +49,23 @@ def listen(host: str, port: int, *, open_to_all: bool) -> socket.socket:
 
 
 def serve(
-    engine: Engine, listener: socket.socket, *, max_body: int = MAX_BODY, started: Callable[[str], None] | None = None
+    engine: Engine,
+    listener: socket.socket,
+    *,
+    max_body: int = MAX_BODY,
+    max_requests: int = MAX_REQUESTS,
+    started: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until a signal says stop, then drain; ``started`` is called with the gateway's URL once it listens."""
+    """Serve until a signal says stop, then drain; ``started`` is called with the gateway's URL once it listens.
+
+    Beyond ``max_requests`` connections or requests at once, callers get a 503.
+    """
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     config = uvicorn.Config(
         create_app(engine, max_body=max_body),
         loop="uvloop",
-        http="httptools",
+        http=PatientProtocol,
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -62,6 +74,7 @@ def serve(
         server_header=False,
         proxy_headers=False,
         backlog=2048,
+        limit_concurrency=max_requests,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )

@@ -99,6 +99,11 @@ class Router:
         """Its version."""
         return self._live.version
 
+    @property
+    def resting(self) -> int:
+        """How many endpoints are cooling down."""
+        return self._failover.cooldowns.resting(self._timer())
+
     def adopt(
         self,
         config: RoutingConfig,
