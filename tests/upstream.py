@@ -8,7 +8,8 @@ in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing
 ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers that text, ``sure:P`` with that
 probability for each token where it is asked for; ``forbids`` refuses by its content policy, ``filtered`` holds its
 answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice; ``parts`` takes part in a chain.
-``GET /calls`` lists the bodies received.
+``chaos`` answers four times of five, and otherwise fails in each of these ways by turns. ``GET /calls`` lists the
+bodies received, ``GET /totals`` counts calls and the tokens told of.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_FAULTS = ("http-403", "http-429", "http-500", "cut", "hang", "html", "cut-early", "no-choices")
+_MOST_LISTED = 5_000
 _SPOKEN = ("vary", "parts")
 _PAUSES = {"slow": 0.2, "paced": 0.002}
 WORDS = ("The", " answer", " is", " forty", "-two", ".")
@@ -42,6 +45,10 @@ class App:
         self.calls: list[dict[str, Any]] = []
         self.answered = 0
         self.closed_early = 0
+        self.received = 0
+        self.told = 0
+        self.chaotic = 0
+        self.faults = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -50,6 +57,9 @@ class App:
             facts = {"calls": self.calls, "answered": self.answered, "closed_early": self.closed_early}
             await _json(send, 200, facts)
             return
+        if scope["path"] == "/totals":
+            await _json(send, 200, {"calls": self.received, "input_tokens": self.told})
+            return
         body = b""
         while True:
             message = await receive()
@@ -57,10 +67,19 @@ class App:
             if not message.get("more_body"):
                 break
         asked = json.loads(body)
+        self.received += 1
+        if asked["model"] == "chaos":
+            self.chaotic += 1
+            if self.chaotic % 5 == 0:
+                self.faults += 1
+                asked["model"] = _FAULTS[self.faults % len(_FAULTS)]
+            else:
+                asked["model"] = "ok"
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         size = len(body)
         kept = asked if size < 100_000 else {**asked, "messages": "left out"}
-        self.calls.append({"body": kept, "bytes": size, "authorization": headers.get("authorization")})
+        if len(self.calls) < _MOST_LISTED:
+            self.calls.append({"body": kept, "bytes": size, "authorization": headers.get("authorization")})
         if asked["model"] == "echo-key":
             await _json(send, 401, {"error": {"message": f"wrong key {headers.get('authorization')}"}})
             return
@@ -103,6 +122,7 @@ class App:
             if model == "no-choices":
                 answer["choices"] = []
             if model != "no-usage":
+                self.told += 11
                 answer["usage"] = {**USAGE, "cost": 0.000125} if model == "cost" else USAGE
             await _json(send, 200, answer)
             self.answered += 1
@@ -146,6 +166,7 @@ class App:
                 await asyncio.sleep(_PAUSES[model])
         await _piece(send, {**base, "choices": [_choice("delta", {}, "stop")], "usage": None})
         if (asked.get("stream_options") or {}).get("include_usage") and model != "no-usage":
+            self.told += 11
             await _piece(send, {**base, "choices": [], "usage": USAGE})
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": True})
         await send({"type": "http.response.body", "body": b""})

@@ -217,7 +217,10 @@ class Failover:
             assert last is not None  # or it would have answered
             if _ill(last):
                 rest_s = last.retry_after_s if last.retry_after_s is not None else config.cooldown_time
-                self.cooldowns.rest(endpoint, self._timer() + rest_s)
+                if rest_s > 0:
+                    self.cooldowns.rest(endpoint, self._timer() + rest_s)
+                else:
+                    self.cooldowns.wake(endpoint)
             else:
                 self.cooldowns.wake(endpoint)
             if isinstance(last, ContextOverflowError):
