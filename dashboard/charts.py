@@ -71,21 +71,22 @@ def spend_by_tier(frame: pd.DataFrame, tiers: Sequence[str]) -> go.Figure:
 def traffic_by_score(frame: pd.DataFrame, tiers: Sequence[str], live: Sequence[int], draft: Sequence[int]) -> go.Figure:
     """Share of requests at each score, coloured by the tier the draft gives it.
 
-    ``frame`` has ``score`` (0..100), ``movable`` and ``fixed`` (numbers of requests that boundaries do and do not
-    move); ``live`` and ``draft`` are ``score_min`` of each tier, cheapest first.
+    ``frame`` has ``score`` (0..100), a column of requests for each tier, and ``fixed`` for those no boundary moves;
+    ``live`` and ``draft`` are ``score_min`` of each tier, cheapest first.
     """
-    scores, movable, fixed = (frame[name].to_numpy() for name in ("score", "movable", "fixed"))
-    total = float(movable.sum() + fixed.sum()) or 1.0
+    scores, fixed = frame["score"].to_numpy(), frame["fixed"].to_numpy()
+    total = float(frame[list(tiers)].to_numpy().sum() + fixed.sum()) or 1.0
     colours = tier_colours(tiers)
     traces: list[dict[str, Any]] = []
-    for tier, start, end in zip(tiers, draft, [*draft[1:], 101], strict=True):
-        here = (scores >= start) & (scores < end)
-        part = float(movable[here].sum()) / total
+    for tier in tiers:
+        requests = frame[tier].to_numpy()
+        here = requests > 0
+        part = float(requests.sum()) / total
         traces.append(
             {
                 "type": "bar",
                 "x": scores[here].tolist(),
-                "y": (movable[here] / total).tolist(),
+                "y": (requests[here] / total).tolist(),
                 "name": f"{tier} {wording.share(part, digits=0)}",
                 "marker": {"color": colours[tier]},
                 "hovertemplate": f"score %{{x}}: %{{y:.2%}} of requests<extra>{tier}</extra>",

@@ -17,9 +17,9 @@ import streamlit as st
 from dashboard import filters
 from dashboard.filters import View
 from dashboard.summary import Baseline
+from dashboard.traffic import Traffic
 from router_core.cli import DEFAULT_DB
 from router_core.config import dump_config
-from router_core.decision import Reason
 from router_core.errors import LedgerError, TierwiseError
 from router_core.ledger import queries
 from router_core.ledger.config_versions import live_version
@@ -30,6 +30,7 @@ from router_core.lifecycle import versions
 from router_core.lifecycle.versions import Version
 from router_core.prices import Price, PriceBook
 from router_core.projection import Cube, Money, Preview
+from router_core.projection.optimize import frontier
 from router_core.projection.pricing import nusd_per_token, successors
 
 FRESH_SECONDS = 10
@@ -191,20 +192,23 @@ def _ends(cost: Money, logged: int) -> tuple[int | None, int | None, int | None]
     return tuple(None if change is None else logged + change for change in changes)  # type: ignore[return-value]
 
 
-@st.cache_data(max_entries=24, show_spinner=False)
-def traffic(stamp: Stamp, since: date, until: date, feature: str) -> pd.DataFrame:
-    """Return requests by ``score``, 0..100: ``movable`` by a boundary, and ``fixed`` by a pin, a rule or otherwise."""
-    cells = _evidence(stamp, since, until)
-    keep = (cells.score >= 0) & (cells.score <= 100)
-    if feature:
-        chosen = cells.features.index(feature) if feature in cells.features else -1
-        keep &= cells.feature == chosen
-    moves = np.isin(cells.reason, (Reason.POLICY, Reason.EXPLORE))
-    columns = {
-        name: np.bincount(cells.score[part], weights=cells.decisions[part], minlength=101).astype(int)
-        for name, part in (("movable", keep & moves), ("fixed", keep & ~moves))
-    }
-    return pd.DataFrame({"score": np.arange(101), **columns})
+@st.cache_data(max_entries=8, show_spinner=False)
+def traffic(stamp: Stamp, since: date, until: date) -> Traffic:
+    """Return how many requests these days have of each score."""
+    return Traffic.of(_evidence(stamp, since, until))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def best(stamp: Stamp, since: date, until: date) -> pd.DataFrame:
+    """Return cost and quality of the settings nothing cheaper equals: ``usd`` and ``quality``; empty where unknown."""
+    prepared = preview(stamp, since, until)
+    logged = prepared.at(prepared.config)
+    points = frontier(prepared) if logged.quality.logged is not None else []
+    rows = [
+        ((logged.cost.logged + point.cost_change) / NANO, (logged.quality.logged or 0.0) + point.quality_change)
+        for point in points
+    ]
+    return pd.DataFrame(rows, columns=["usd", "quality"])
 
 
 @st.cache_data(max_entries=12, show_spinner=False)

@@ -42,8 +42,9 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
     xaxis: dict[str, Any] = {"title": {"text": "Cost", "font": {"size": 11}}}
     yaxis: dict[str, Any] = {"title": {"text": "Quality", "font": {"size": 11}}, "nticks": 6}
     if shown:
-        xaxis |= _cost_axis(_ends(shown, "usd", "usd_low", "usd_high"))
-        yaxis |= _quality_axis(_ends(shown, "at", "quality_low", "quality_high"))
+        best = frontier if frontier is not None else pd.DataFrame({"usd": [], "quality": []})
+        xaxis |= _cost_axis([*_ends(shown, "usd", "usd_low", "usd_high"), *best["usd"].tolist()])
+        yaxis |= _quality_axis([*_ends(shown, "at", "quality_low", "quality_high"), *best["quality"].tolist()])
     return charts.figure(
         traces, hovermode="closest", showlegend=False, margin={"t": 10, "l": 58, "b": 46}, xaxis=xaxis, yaxis=yaxis
     )

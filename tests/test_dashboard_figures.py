@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
 from dashboard import charts, standing, summary
+from dashboard.traffic import Traffic
 from router_core.config import default_config
 
 TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
@@ -33,7 +35,7 @@ def points() -> pd.DataFrame:
 
 
 def every_figure() -> Iterator[tuple[str, go.Figure]]:
-    scores = pd.DataFrame({"score": range(101), "movable": 10, "fixed": 1})
+    scores = pd.DataFrame({"score": range(101), "fixed": 1, **dict.fromkeys(TIERS, 10)})
     yield "spend", charts.spend_by_tier(spend_frame(), TIERS)
     yield "picture", standing.cost_and_quality(points(), pd.DataFrame({"usd": [1.0, 9.0], "quality": [0.7, 0.95]}))
     yield "traffic", charts.traffic_by_score(scores, TIERS, (0, 45, 75, 92), (0, 50, 75, 92))
@@ -112,12 +114,24 @@ def test_where_quality_is_unknown_only_its_range_is_drawn() -> None:
     )
 
 
-def test_each_boundary_divides_the_traffic_at_its_own_score() -> None:
-    frame = pd.DataFrame({"score": range(101), "movable": 1, "fixed": 0})
+def test_boundaries_are_marked_where_their_tier_begins() -> None:
+    frame = pd.DataFrame({"score": range(101), "fixed": 0, **dict.fromkeys(TIERS, 1)})
     figure = charts.traffic_by_score(frame, TIERS, (0, 45, 75, 92), (0, 50, 75, 92))
-    assert [(min(trace.x), max(trace.x)) for trace in figure.data] == [(0, 49), (50, 74), (75, 91), (92, 100)]
     assert [shape.x0 for shape in figure.layout.shapes if shape.line.dash == "dot"] == [44.5]
     assert [shape.x0 for shape in figure.layout.shapes if shape.line.dash == "solid"] == [49.5, 74.5, 91.5]
+
+
+def test_each_feature_is_divided_by_its_own_boundaries_and_no_request_is_lost() -> None:
+    movable = np.ones((2, 101), dtype=np.int64)
+    traffic = Traffic(("chat", "mail"), movable, movable * 2)
+    config = default_config().with_boundaries((0, 10, 20, 30), "mail")
+    everything = traffic.under(config, "")
+    assert everything["fixed"].sum() == 404
+    assert everything[list(TIERS)].to_numpy().sum() == 202
+    chat, mail = traffic.under(config, "chat"), traffic.under(config, "mail")
+    for frame, starts in ((chat, config.boundaries()), (mail, (0, 10, 20, 30))):
+        assert [int(frame.loc[frame[tier] > 0, "score"].min()) for tier in TIERS] == list(starts)
+    assert (everything[list(TIERS)] == chat[list(TIERS)] + mail[list(TIERS)]).all().all()
 
 
 def test_more_tiers_than_colours_share_the_last_one() -> None:

@@ -200,6 +200,21 @@ def test_moving_a_slider_changes_the_projection_and_never_crosses_its_neighbours
     assert any("score_min: 88" in code.value for code in app.code)
 
 
+def test_the_cheapest_safe_setting_becomes_the_draft_and_nothing_is_pushed(shown: Path, demo_file: Path) -> None:
+    copied(demo_file, shown)
+    with open_ledger(shown) as ledger:
+        before = versions.live(ledger)
+    app = opened("tuning")
+    app.number_input(key="quality_floor").set_value(70.0).run()
+    app.button(key="find").click().run()
+    assert not app.exception
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert float(figures["Saving"].rstrip("%")) > 0
+    assert "boundaries of their own" in words(app) or "boundaries of its own" in words(app)
+    with open_ledger(shown) as ledger:
+        assert versions.live(ledger) == before
+
+
 def test_a_push_needs_a_note_and_then_becomes_the_next_version(shown: Path, demo_file: Path) -> None:
     copied(demo_file, shown)
     app = opened("tuning")

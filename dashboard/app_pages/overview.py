@@ -53,7 +53,7 @@ def main() -> None:
             key="spend_by_tier",
             alt="Spend of each day in US dollars, stacked by assigned tier",
         )
-    with right, ui.card("Cost and quality", "all traffic; bars are ranges", key="picture"):
+    with right, ui.card("Cost and quality", "all traffic; dotted: the best that boundaries can do", key="picture"):
         _picture(stamp, view)
     _table(stamp, view)
 
@@ -181,7 +181,7 @@ def _picture(stamp: Stamp, view: View) -> None:
         st.caption("No answer in these days was judged, so quality is unknown. Label some to see it: `tierwise label`.")
         return
     ui.figure(
-        standing.cost_and_quality(points),
+        standing.cost_and_quality(points, data.best(stamp, view.since, view.until)),
         key="cost_quality",
         alt="Cost and quality of the live configuration beside everything on one tier and shuffled tiers",
     )

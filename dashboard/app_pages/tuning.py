@@ -9,13 +9,14 @@ import streamlit as st
 
 from dashboard import charts, data, filters, outcomes, standing, ui, wording
 from dashboard.data import Stamp
-from dashboard.draft import Draft, difference, nudged
+from dashboard.draft import EVERYWHERE, Draft, difference, nudged
 from dashboard.filters import View
 from router_core.config import RoutingConfig, dump_config
 from router_core.errors import ConfigError, NoSupportError, TierwiseError
 from router_core.lifecycle import versions
 from router_core.lifecycle.versions import Version
 from router_core.projection import Preview, Projection
+from router_core.projection.optimize import suggest
 
 DRAFT, BASE = "draft", "draft_base"
 
@@ -76,8 +77,8 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
     projection = preview.at(target)
     figures = st.container()
     left, right = st.columns([3, 2])
-    frame = data.traffic(stamp, view.since, view.until, scope)
-    with left, ui.card("Requests by difficulty", _of(scope, frame), key="traffic"):
+    frame = data.traffic(stamp, view.since, view.until).under(target, scope)
+    with left, ui.card("Requests by difficulty", _of(live.config, frame), key="traffic"):
         ui.figure(
             charts.traffic_by_score(
                 frame, live.config.tier_names, live.config.boundaries(scope or None), target.boundaries(scope or None)
@@ -86,10 +87,12 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
             alt="Share of requests at each score from 0 to 100, coloured by the tier the draft gives them",
         )
         _sliders(scope, draft, live)
+        _on_their_own(scope, target)
+        _search(preview, scope, draft, live)
     with figures:
         outcomes.figures(projection)
     with right, ui.card("Cost and quality", f"{wording.plural(view.days, 'day')}, all features", key="picture"):
-        _picture(projection)
+        _picture(projection, data.best(stamp, view.since, view.until))
     left, right = st.columns([3, 2])
     with left, ui.card(*_effect_title(projection), key="effect"):
         _effect(projection, live.config.tier_names)
@@ -100,10 +103,58 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
     _review(stamp, projection, live, target, draft)
 
 
-def _of(scope: str, frame: pd.DataFrame) -> str:
-    fixed = float(frame["fixed"].sum()) / max(float(frame["fixed"].sum() + frame["movable"].sum()), 1)
-    grey = f"; grey: {wording.share(fixed, digits=0)} fixed by pins, rules and the like" if fixed else ""
+def _of(config: RoutingConfig, frame: pd.DataFrame) -> str:
+    fixed = float(frame["fixed"].sum())
+    share = fixed / max(fixed + float(frame[list(config.tier_names)].to_numpy().sum()), 1)
+    grey = f"; grey: {wording.share(share, digits=0)} fixed by pins, rules and the like" if fixed else ""
     return f"score 0 is easy, 100 is hard{grey}"
+
+
+def _on_their_own(scope: str, target: RoutingConfig) -> None:
+    own = [name for name, feature in target.features.items() if feature.boundaries and not feature.pin]
+    if own and scope == EVERYWHERE:
+        st.caption(
+            f":material/call_split: {', '.join(own)} {'has' if len(own) == 1 else 'have'} boundaries of "
+            f"{'its' if len(own) == 1 else 'their'} own: choose one above to move them."
+        )
+
+
+def _search(preview: Preview, scope: str, draft: Draft, live: Version) -> None:
+    """Offer the cheapest setting that is known to keep quality above a floor; it becomes the draft, and no more."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        floor = st.number_input(
+            "Least quality, %",
+            0.0,
+            100.0,
+            round(100 * (live.config.quality_floor or 0.85), 1),
+            0.5,
+            format="%.1f",
+            key="quality_floor",
+            width=130,
+            help="The lower end of each feature's interval has to stay above it.",
+        )
+        wanted = st.button(
+            "Find the cheapest safe setting",
+            icon=":material/auto_awesome:",
+            key="find",
+            help="Looks at every setting of every feature's boundaries and takes the cheapest whose quality is safe.",
+        )
+    if not wanted:
+        return
+    with st.spinner("Looking at every setting of every feature", show_time=True):
+        found = suggest(preview, floor / 100)
+    for one in found.features:
+        if one.changed and scope in (EVERYWHERE, one.feature):
+            draft = draft.with_scope(one.feature, tuple(one.suggested.values()), live.config)
+    _keep(draft, live.config)
+    better = [one for one in found.features if one.changed and scope in (EVERYWHERE, one.feature)]
+    ui.say(
+        f"The draft is now the cheapest setting whose quality is safely above {floor:g}%: "
+        f"{wording.plural(len(better), 'feature')} changed. Look at it before you push."
+        if better
+        else f"Nothing is cheaper than today's setting with quality safely above {floor:g}%.",
+    )
+    st.rerun()
 
 
 def _sliders(scope: str, draft: Draft, live: Version) -> None:
@@ -144,15 +195,15 @@ def _keep(draft: Draft, live: RoutingConfig) -> None:
         st.query_params.pop(DRAFT, None)
 
 
-def _picture(projection: Projection) -> None:
+def _picture(projection: Projection, best: pd.DataFrame) -> None:
     points = outcomes.points(projection)
     if points["quality"].isna().all():
         st.caption("No answer in these days was judged, so quality is unknown. Label some to see it: `tierwise label`.")
         return
     ui.figure(
-        standing.cost_and_quality(points),
+        standing.cost_and_quality(points, best),
         key="cost_quality",
-        alt="Cost and quality of today's configuration, of the draft with its interval, and of three controls",
+        alt="Cost and quality of today, of the draft with its interval, of controls and of the best settings",
     )
 
 
