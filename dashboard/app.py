@@ -29,8 +29,7 @@ PAGES = {
 st.set_page_config(
     page_title="Tierwise", page_icon=str(STATIC / "favicon.png"), layout="wide", initial_sidebar_state=232
 )
-mode = st.context.theme.type or "light"
-st.logo(str(STATIC / f"logo-{mode}.svg"), size="large", icon_image=str(STATIC / "mark.svg"))
+st.logo(str(STATIC / "logo.svg"), size="large", icon_image=str(STATIC / "mark.svg"))
 page = st.navigation(PAGES)
 try:
     page.run()

@@ -1,7 +1,7 @@
 """Figures: pure functions from a small frame to a Plotly figure, one look and one meaning a colour.
 
 Colours are roles, not values. Streamlit swaps its chart colour names for those of the theme in the browser, so a
-figure follows the reader's light or dark theme at once, without being drawn again. The order of the roles is that of
+figure fits the reader's light or dark theme, whichever the server believes it to be. The order of the roles is that of
 ``chartCategoricalColors`` in .streamlit/config.toml.
 """
 

@@ -53,7 +53,7 @@ def main() -> None:
             key="spend_by_tier",
             alt="Spend of each day in US dollars, stacked by assigned tier",
         )
-    with right, ui.card("Cost and quality", "all traffic; dotted: the best that boundaries can do", key="picture"):
+    with right, ui.card("Cost and quality", "all traffic; dotted: best boundaries", key="picture"):
         _picture(stamp, view)
     _table(stamp, view)
 
