@@ -15,6 +15,7 @@ from starlette.routing import Route
 from router_core.errors import TierwiseError
 from router_core.gateway.chat import Chat
 from router_core.gateway.engine import Engine
+from router_core.gateway.messages import Messages
 from router_core.gateway.metrics import CONTENT_TYPE
 from router_core.gateway.refusals import refusal, shaped
 from router_core.serving.requests import AUTO
@@ -62,6 +63,7 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", Chat(engine, max_body), methods=["POST"]),
+            Route("/v1/messages", Chat(engine, max_body, Messages()), methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
@@ -74,7 +76,8 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
 async def _not_here(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = (
-        f"{request.method} {request.url.path} is not served here; POST /v1/chat/completions and GET /v1/models are"
+        f"{request.method} {request.url.path} is not served here; POST /v1/chat/completions, POST /v1/messages and "
+        "GET /v1/models are"
     )
     body = shaped(message, "invalid_request_error", "not_found" if error.status_code == 404 else "method_not_allowed")
     return Response(body, error.status_code, dict(error.headers or {}), media_type="application/json")

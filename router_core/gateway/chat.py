@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: one request in, one recorded answer out, whole or in pieces."""
+"""A chat endpoint: one request in, one recorded answer out, whole or in pieces, in the form its callers speak."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from router_core.errors import (
     TooLargeError,
 )
 from router_core.gateway.access import with_key
+from router_core.gateway.dialect import ChatCompletions, Dialect
 from router_core.gateway.engine import Engine
 from router_core.gateway.leaving import Leaving
-from router_core.gateway.refusals import refusal, retry_after
-from router_core.serving.requests import check_body, request_of
+from router_core.gateway.refusals import retry_after
+from router_core.serving.requests import request_of
 from router_core.serving.router import Answer, Delivery
 
 Headers = list[tuple[bytes, bytes]]
@@ -52,7 +53,10 @@ _SAID = {
 class Chat:
     """The endpoint as an ASGI application."""
 
-    def __init__(self, engine: Engine, max_body: int, *, body_s: float = _BODY_S) -> None:
+    def __init__(
+        self, engine: Engine, max_body: int, dialect: Dialect | None = None, *, body_s: float = _BODY_S
+    ) -> None:
+        self._dialect = dialect or ChatCompletions()
         self._engine = engine
         self._body_s = body_s
         self._max_body = max_body
@@ -65,13 +69,14 @@ class Chat:
             with Leaving(receive, most_s=router.config.stream_timeout + _SPARE_S):
                 answer = await router.complete(body, request)
                 if answer.chunks is None:
-                    headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), *_facts(answer)]
+                    content = self._dialect.whole(answer.body)
+                    headers = [_JSON, (b"content-length", b"%d" % len(content)), *_facts(answer)]
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
-                    await send({"type": "http.response.body", "body": answer.body})
+                    await send({"type": "http.response.body", "body": content})
                 else:
-                    await _deliver(answer, answer.chunks, send)
+                    await _deliver(answer, answer.chunks, self._dialect, send)
         except TierwiseError as error:
-            await _refuse(error, send)
+            await _refuse(error, self._dialect, send)
 
     async def _request(self, scope: Scope, receive: Receive) -> tuple[dict[str, Any], Request]:
         said: dict[str, str | None] = {}
@@ -82,10 +87,12 @@ class Chat:
                 said[_SAID[name]] = value.decode("utf-8", "replace").strip()
             elif name == b"authorization":
                 authorization = value.decode("latin-1")
+            elif name == b"x-api-key" and authorization is None:  # as Anthropic's clients send it
+                authorization = f"Bearer {value.decode('latin-1')}"
             elif name == b"content-length" and value.isdigit():
                 announced = int(value)
         key = self._engine.access.check(authorization)
-        body = check_body(_parsed(await self._read(receive, announced)))
+        body = self._dialect.request(_parsed(await self._read(receive, announced)))
         request = request_of(body, said)
         return body, request if key is None else with_key(request, key)
 
@@ -145,8 +152,8 @@ def _ascii(text: str) -> bytes:
     return text.encode("ascii", "replace").translate(_PRINTABLE)
 
 
-async def _refuse(error: TierwiseError, send: Send) -> None:
-    status, body = refusal(error)
+async def _refuse(error: TierwiseError, dialect: Dialect, send: Send) -> None:
+    status, body = dialect.refused(error)
     headers: Headers = [_JSON, (b"content-length", b"%d" % len(body))]
     if isinstance(error, ProviderError | BudgetExceededError) and error.decision_id is not None:
         headers.append((b"x-tierwise-decision", str(UUID(bytes=error.decision_id)).encode()))
@@ -158,16 +165,17 @@ async def _refuse(error: TierwiseError, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _deliver(answer: Answer, pieces: Delivery, send: Send) -> None:
+async def _deliver(answer: Answer, pieces: Delivery, dialect: Dialect, send: Send) -> None:
     """Pass the pieces on as they come."""
     try:
         await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *_facts(answer)]})
         try:
+            form = dialect.pieces()
             async for piece in pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                body = piece if form is None else form.feed(piece)
+                await send({"type": "http.response.body", "body": body, "more_body": True})
         except TierwiseError as error:
-            event = b"data: " + refusal(error)[1] + b"\n\n"
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": dialect.broken(error), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     finally:
         try:
