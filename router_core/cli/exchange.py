@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_json
+from router_core.errors import InputError
 
 if TYPE_CHECKING:
     from router_core.exchange.load import Progress
+    from router_core.exchange.reconcile import Reconciliation
 
 
 @app.command("import")
@@ -61,6 +64,128 @@ def import_(
         note(f"tierwise: {file}, line {rejected.line}: {rejected.reason}")
     if report.rejected > len(report.rejects):
         note(f"tierwise: {report.rejected - len(report.rejects):,} more rejected rows are not named here")
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Argument(help="focus, csv, parquet, jsonl, otlp or litellm.")],
+    file: Annotated[str, typer.Argument(help="Where to; - writes to standard output.")],
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="First day, as 2026-01-31.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, included.")] = None,
+    by: Annotated[str, typer.Option(help="What csv is summed by, separated by commas.")] = "",
+    focus_version: Annotated[str, typer.Option(help="1.2 (with the columns of 1.4 beside) or 1.4.")] = "1.2",
+    account: Annotated[str, typer.Option(help="The billing account that FOCUS rows name.")] = "tierwise",
+    db: DbOption = DEFAULT_DB,
+    json: JsonOption = False,
+) -> None:
+    """Write spend (focus, csv), decisions (parquet, jsonl, otlp) or the live configuration (litellm).
+
+    Says how many rows it wrote, what they add up to, the days, and a checksum.
+    """
+    from router_core.exchange.export import export as write
+    from router_core.ledger.rollup import refresh
+    from router_core.ledger.store import open_ledger
+    from router_core.ledger.writer import replay_spool
+
+    first, last = _day("--since", since), _day("--until", until)
+    with open_ledger(db, create=False) as ledger:
+        if format != "litellm":
+            replay_spool(ledger)
+            refresh(ledger)
+        statement = write(
+            ledger,
+            format,
+            file,
+            since=first,
+            until=last,
+            by=[part.strip() for part in by.split(",") if part.strip()],
+            focus_version=focus_version,
+            account=account,
+        )
+        ledger.event("command line", "export", f"{statement.rows} rows of {statement.format} to {statement.file}")
+    if file == "-":  # what was exported stands on standard output alone
+        for sentence in statement.sentences():
+            note(sentence)
+    elif json:
+        print_json(statement.plain())
+    else:
+        for sentence in statement.sentences():
+            typer.echo(sentence)
+
+
+@app.command()
+def reconcile(
+    invoice: Annotated[
+        Path, typer.Argument(help="OpenAI costs, an Anthropic cost report, or a CSV: day, model, cost.")
+    ],
+    tolerance: Annotated[float, typer.Option(min=0, max=1, help="Share of a bill that may differ.")] = 0.01,
+    all_lines: Annotated[bool, typer.Option("--all", help="Also show the lines that agree.")] = False,
+    db: DbOption = DEFAULT_DB,
+    json: JsonOption = False,
+) -> None:
+    """Set what was metered here against what a provider billed, by provider, model and UTC day."""
+    from router_core.exchange.reconcile import reconcile_file
+    from router_core.ledger.rollup import refresh
+    from router_core.ledger.store import open_ledger
+    from router_core.ledger.writer import replay_spool
+
+    with open_ledger(db, create=False) as ledger:
+        replay_spool(ledger)
+        refresh(ledger)
+        result = reconcile_file(ledger, invoice, tolerance=tolerance)
+    if json:
+        print_json(result.plain())
+        return
+    _show(result, all_lines=all_lines)
+
+
+def _show(result: Reconciliation, *, all_lines: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_footer=True, footer_style="bold")
+    table.add_column("provider", footer="total", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    table.add_column("day (UTC)", no_wrap=True)
+    for name, nusd in (
+        ("metered, $", result.metered_nusd),
+        ("billed, $", result.billed_nusd),
+        ("difference, $", result.difference_nusd),
+    ):
+        table.add_column(name, footer=_dollars(nusd), justify="right")
+    table.add_column("likely reason")
+    shown = [line for line in result.lines if all_lines or not line.agrees]
+    for line in shown:
+        figures = (line.metered_nusd, line.billed_nusd, line.difference_nusd)
+        model = line.model or "(not a model)"
+        table.add_row(line.provider_name, model, str(line.day), *map(_dollars, figures), line.reason or "agrees")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a pipe has no width, and nothing should be cut for it
+    typer.echo(f"{result.title}, {result.since} to {result.until}")
+    console.print(table)
+    agreeing = sum(line.agrees for line in result.lines)
+    note(
+        f"{agreeing:,} of {len(result.lines):,} lines agree."
+        + ("" if all_lines or not agreeing else " --all shows them.")
+    )
+    for sentence in result.notes:
+        note(sentence)
+    if result.rejected:
+        note(f"tierwise: {result.rejected:,} lines of the invoice could not be read and are in no sum")
+
+
+def _dollars(nusd: int) -> str:
+    return f"{nusd / 1e9:,.4f}"
+
+
+def _day(option: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{option} {text!r} is not a day; write it as 2026-01-31") from None
 
 
 @contextmanager

@@ -20,6 +20,8 @@ _BY_WORD = (
 
 def status_of(code: Any, error: str = "") -> Status:
     """Return how a failed call ended, by the name of its error or else its HTTP status."""
+    if error.upper() in Status.__members__ and error.upper() != "OK":
+        return Status[error.upper()]
     word = error.lower()
     for part, status in _BY_WORD:
         if part in word:

@@ -11,7 +11,6 @@ from typing import Any
 from router_core.decision import Kind, QualitySource, Reason, RoutingDecision, Status, Strategy, UsageSource
 from router_core.errors import InputError
 from router_core.exchange.calls import Item, Rejected
-from router_core.exchange.fields import name
 from router_core.exchange.format import Format
 from router_core.exchange.source import Source
 from router_core.ledger.lines import decode
@@ -37,6 +36,7 @@ _USAGE = (
 _FIRST_MS, _LAST_MS = 946_684_800_000, 4_102_444_800_000
 _LARGEST = 2**31 - 1
 _LARGEST_NUSD = 2**62
+_LONGEST_NAME = 1000
 
 
 def read_lines(source: Source) -> Iterator[Item]:
@@ -143,8 +143,16 @@ def _whole(value: Any, least: int, most: int) -> bool:
 
 
 def _check_name(field: str, value: Any) -> None:
-    if not isinstance(value, str) or value != name(value):
-        raise ValueError(f"{field} is {str(value)[:60]!r}, not a name of at most 200 characters on one line")
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not _storable(value):
+        raise ValueError(f"{field} is {str(value)[:60]!r}, not a name of at most {_LONGEST_NAME:,} characters")
+
+
+def _storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which no database keeps
+        return False
+    return True
 
 
 def _check_count(field: str, value: Any, *, optional: bool = True, most: int = _LARGEST) -> None:

@@ -1,0 +1,63 @@
+"""The columns of FOCUS cost and usage files, by the version they are written in."""
+
+from __future__ import annotations
+
+_SUPERSET = (
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingAccountType",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "CommitmentDiscountStatus",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "HostProviderName",
+    "EffectiveCost",
+    "InvoiceId",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingCurrency",
+    "PricingCurrencyContractedUnitPrice",
+    "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
+    "PricingQuantity",
+    "ServiceProviderName",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceDetails",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "SubAccountType",
+    "Tags",
+    "x_BaselineCost",
+    "x_Requests",
+    "x_Tier",
+    "x_UnpricedRequests",
+    "x_PriceSource",
+)
+_GONE = ("ProviderName", "PublisherName")  # deprecated in 1.3, no longer there in 1.4
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "1.2": _SUPERSET,
+    "1.4": tuple(name for name in _SUPERSET if name not in _GONE),
+}
+"""Version 1.2 carries what 1.4 calls its providers too, so that readers of either understand it."""
