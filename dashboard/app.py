@@ -16,13 +16,17 @@ PAGES = {
     "Monitor": [
         st.Page(HERE / "app_pages/overview.py", title="Overview", icon=":material/space_dashboard:", default=True),
         st.Page(HERE / "app_pages/tiers.py", title="Tiers and routes", icon=":material/alt_route:"),
+        st.Page(HERE / "app_pages/quality.py", title="Quality", icon=":material/verified:"),
+        st.Page(HERE / "app_pages/explorer.py", title="Explorer", icon=":material/manage_search:"),
     ],
     "Optimise": [
         st.Page(HERE / "app_pages/tuning.py", title="Tuning", icon=":material/tune:"),
         st.Page(HERE / "app_pages/prices.py", title="Prices", icon=":material/sell:"),
     ],
     "Govern": [
+        st.Page(HERE / "app_pages/review_queue.py", title="Review queue", icon=":material/rate_review:"),
         st.Page(HERE / "app_pages/versions.py", title="Versions", icon=":material/history:"),
+        st.Page(HERE / "app_pages/health.py", title="Health", icon=":material/monitor_heart:"),
     ],
 }
 

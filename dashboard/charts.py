@@ -148,7 +148,7 @@ def effect_by(frame: pd.DataFrame, *, most: int = 12) -> go.Figure:
         bargap=0.45,
         hovermode="closest",
         xaxis={**dollars(widest), "showgrid": True, "zeroline": True, "zerolinewidth": 1, "nticks": 6},
-        margin={**_room_for(rows["name"]), "t": 10},
+        margin={**room_for(rows["name"]), "t": 10},
         yaxis={"showgrid": False, "ticklabelstandoff": 6},
     )
 
@@ -177,7 +177,7 @@ def tier_mix(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 12) -> go
         bargap=0.45,
         hovermode="closest",
         xaxis={"tickformat": ".0%", "range": [0, 1], "nticks": 6},
-        margin=_room_for(rows["name"]),
+        margin=room_for(rows["name"]),
         yaxis={"showgrid": False, "ticklabelstandoff": 6},
     )
 
@@ -286,7 +286,7 @@ def figure(
     return go.Figure({"data": list(traces), "layout": whole})
 
 
-def _room_for(names: Iterable[str]) -> dict[str, int]:
+def room_for(names: Iterable[str]) -> dict[str, int]:
     """Return a left margin wide enough for names beside their bars."""
     return {"l": 22 + int(6.1 * max((len(str(name)) for name in names), default=0))}
 

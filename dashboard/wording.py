@@ -78,6 +78,28 @@ def moment(epoch_ms: int, zone: ZoneInfo) -> str:
     return f"{day(when)}, {when:%H:%M}"
 
 
+def ago(milliseconds: int) -> str:
+    """Write how long ago something was: ``just now``, ``5 min ago``, ``3 h ago``, ``12 days ago``."""
+    minutes = milliseconds // 60_000
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:
+        return f"{minutes} min ago"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h ago"
+    return f"{count(minutes // 1440)} days ago"
+
+
+def size(weight: int) -> str:
+    """Write a number of bytes: ``812 B``, ``3.4 MB``, ``1.2 GB``."""
+    amount = float(weight)
+    for unit in ("B", "kB", "MB"):
+        if amount < 999.5:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:,.1f} GB"
+
+
 def span(since: date, until: date) -> str:
     """Write a range of days, both included: ``25 Oct to 23 Nov 2026``."""
     if since == until:

@@ -24,8 +24,9 @@ _MINUTE_MS = 60_000
 _HALF = 500_000
 _ENOUGH = 0.93  # of answers to the like of it are adequate: then a tier is thought enough
 _MISTAKEN = 0.06  # of people, about the tier; they then name the next one up
-_JUDGED, _MISJUDGED = 0.7, 0.08  # of reviewed answers, how many a judge had judged, and how often it was wrong
-_THANKED, _UNFAIR = 0.25, 0.17  # the same of users who had said whether they were content
+# Of reviewed answers, how many a judge and how many a user had judged before, and of those how many good ones each had
+# found bad, and how many bad ones good.
+_EARLIER = {QualitySource.JUDGE: (0.7, 0.03, 0.35), QualitySource.FEEDBACK: (0.25, 0.05, 0.5)}
 _NEEDED = sa.text("UPDATE quality_label SET needed_tier_id = :tier, author = :who WHERE decision_id = :id")
 
 
@@ -47,11 +48,9 @@ def review(
     needed = np.where(failed, np.maximum(needed, assigned[at] + 1), needed)
     needed = np.minimum(needed + (random.random(len(at)) < _MISTAKEN), strongest)
     earlier: list[Row] = []
-    for source, share, wrong in (
-        (QualitySource.JUDGE, _JUDGED, _MISJUDGED),
-        (QualitySource.FEEDBACK, _THANKED, _UNFAIR),
-    ):
-        spoke, erred = random.random(len(at)) < share, random.random(len(at)) < wrong
+    for source, (share, harsh, kind) in _EARLIER.items():
+        spoke = random.random(len(at)) < share
+        erred = random.random(len(at)) < np.where(failed, kind, harsh)
         for place in np.flatnonzero(spoke).tolist():
             row = rows[at[place]]
             ppm = 1_000_000 - row[_QUALITY] if erred[place] else row[_QUALITY]
