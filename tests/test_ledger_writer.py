@@ -153,6 +153,7 @@ def test_power_durability_waits_for_the_disk(ledger: Ledger, db_path: Path) -> N
         writer.submit(a_decision()).result(timeout=10)
         connection = writer._link.reach().connection.dbapi_connection
         assert connection is not None
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     assert len(ids(db_path)) == 1
 
 

@@ -1,4 +1,4 @@
-"""Many rows in few statements: the quickest way in that every database understands."""
+"""Many rows at once, the way each database takes them quickest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ _ROWS_A_STATEMENT = 128
 
 def insert_many(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Insert rows of plain values, given in the order of ``columns``."""
-    # The driver lets go of the interpreter once a statement, not once a row, so a busy event loop does not get in
+    if not rows:
+        return
+    if connection.dialect.name != "sqlite":
+        # Servers take a pipeline of small statements several times as fast as one with thousands of values.
+        connection.exec_driver_sql(_statement(table, columns, 1, connection.dialect.paramstyle), list(rows))
+        return
+    # SQLite's driver lets go of the interpreter once a statement, not once a row, so a busy event loop does not get in
     # between; and sizes are powers of two, so that the few different statements stay prepared.
     start, size = 0, _ROWS_A_STATEMENT
     while start < len(rows):
