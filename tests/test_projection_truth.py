@@ -105,7 +105,9 @@ def test_the_truth_lies_inside_nine_of_ten_intervals(run: Run) -> None:
     inside = {"quality": 0, "cost": 0}
     for boundary in BOUNDARIES:
         projection = run.preview.at(set_values(run.config, [f"boundaries.{strong}={boundary}"]))
-        now = np.where(run.log.reason == Reason.POLICY, (run.log.score >= boundary).astype(int), was)
+        chosen = (run.log.score >= boundary).astype(int)
+        # Who was explored stays explored: the tier by chance is then the one that the boundary does not choose.
+        now = np.select([run.log.reason == Reason.POLICY, run.log.reason == Reason.EXPLORE], [chosen, 1 - chosen], was)
         true_quality = (run.quality[row, now] - run.quality[row, was]).mean()
         true_cost = (run.cost[row, now] - run.cost[row, was]).sum()
         assert projection.quality is not None
