@@ -45,6 +45,7 @@ _NOUNS = (
     "fit",
     "route",
     "rollup",
+    "archive",
     "exchange",
 )
 

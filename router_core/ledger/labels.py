@@ -18,7 +18,7 @@ _ADD = sa.text(
     "VALUES (:id, :at, :source, :quality, :needed, :author, :note)"
 )
 _FIRST = "FROM quality_label WHERE decision_id = :id ORDER BY source DESC, labelled_at_ms DESC, id DESC LIMIT 1"
-_CARRY = sa.text(
+CARRY = sa.text(
     f"UPDATE decision SET quality_ppm = (SELECT quality_ppm {_FIRST}), quality_source = (SELECT source {_FIRST}) "
     "WHERE id = :id"
 )
@@ -66,7 +66,7 @@ def add_labels(ledger: Ledger, labels: Sequence[Label]) -> None:
                     "note": label.note,
                 },
             )
-            connection.execute(_CARRY, {"id": label.decision_id})
+            connection.execute(CARRY, {"id": label.decision_id})
         if days:
             mark_dirty(connection, days)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from router_core.errors import LedgerError
+from router_core.errors import InputError, LedgerError
 from router_core.ledger.bulk import Row, insert_many
 from router_core.ledger.cells import (
     EVIDENCE,
@@ -36,6 +38,7 @@ _TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell", *LA
 _DIRTY = sa.text("SELECT day FROM dirty_day ORDER BY day")
 _GENERATION = sa.text("SELECT generation FROM dirty_day WHERE day = :day")
 _CLEAN = sa.text("DELETE FROM dirty_day WHERE day = :day AND generation = :generation")
+_PRUNED = sa.text("SELECT day, folder FROM archived_day WHERE pruned = 1")
 _HOLD = sa.text("UPDATE dirty_day SET generation = generation WHERE day = :day")
 _NEXT = sa.text("SELECT id FROM decision WHERE id >= :low ORDER BY id LIMIT 1")
 _ADVANCE = sa.text(
@@ -46,46 +49,100 @@ _ADVANCE = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class RollupReport:
-    """How many days were summed anew, into how many cells, and how long it took."""
+    """How many days were summed anew, into how many cells, and how long it took.
+
+    ``waiting`` are days that changed after their rows went to an archive which cannot be read now, each with the
+    sentence that says why; their cells are left as they were.
+    """
 
     days: int
     cells: int
     seconds: float
+    waiting: tuple[tuple[date, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DaySums:
+    """The cells of one day, each as a row of its table, and the generation of the rows they sum."""
+
+    day: int
+    generation: int
+    hours: list[Row]
+    latencies: list[Row]
+    evidence: list[Row]
+    labels: list[Row]
+    agreements: list[Row]
+
+
+Engine = Callable[[Ledger, Sequence[int]], Iterable[DaySums]]
+"""Sums days that are marked dirty, in any order; leaves out those that are not any more."""
 
 
 def refresh(
-    ledger: Ledger, *, rebuild: bool = False, progress: Callable[[int, int], None] | None = None
+    ledger: Ledger,
+    *,
+    rebuild: bool = False,
+    engine: Engine | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> RollupReport:
     """Sum every day whose rows changed since it was summed last; with ``rebuild`` every day there are rows of.
 
     A day's cells are computed from one snapshot and replaced in one short transaction, so writers go on, readers see
-    whole days, several rollups may run at once, and one that was killed is simply run again. Calls
-    ``progress(days done, days in all)``. Raises ``LedgerError`` where the database fails.
+    whole days, several rollups may run at once, and one that was killed is simply run again. ``engine`` is what sums,
+    the database itself unless said otherwise. Days whose rows are in an archive alone keep their cells; where rows came
+    late to one, the others are brought back. Calls ``progress(days done, days in all)``. Raises ``LedgerError`` where
+    the database fails.
     """
     began = time.perf_counter()
     if rebuild:
         _mark_all(ledger)
     with ledger.reading() as connection:
         dirty = [int(day) for day in connection.execute(_DIRTY).scalars()]
-    cells = 0
-    for done, day in enumerate(dirty):
-        if progress is not None:
-            progress(done, len(dirty))
-        cells += _refresh_day(ledger, day)
+        pruned = pruned_days(connection)
+    waiting = tuple(_bring_back(ledger, [(day, pruned[day]) for day in dirty if day in pruned]))
+    behind = {day for day, _ in waiting}
+    ready = [day for day in dirty if date_of(day) not in behind]
+    cells = done = 0
     if progress is not None:
-        progress(len(dirty), len(dirty))
-    return RollupReport(len(dirty), cells, time.perf_counter() - began)
+        progress(0, len(ready))
+    for sums in (engine or _by_database)(ledger, ready):
+        cells += _replace(ledger, sums)
+        done += 1
+        if progress is not None:
+            progress(done, len(ready))
+    if progress is not None and done < len(ready):  # another rollup was faster with some
+        progress(len(ready), len(ready))
+    return RollupReport(len(ready), cells, time.perf_counter() - began, waiting)
+
+
+def _bring_back(ledger: Ledger, days: list[tuple[int, Path]]) -> Iterator[tuple[date, str]]:
+    """Bring rows back from their archives; yields the days where that cannot be done, and why."""
+    if not days:
+        return
+    from router_core.ledger.archive_days import bring_back  # few ledgers ever need it, and it reads Parquet
+
+    for day, folder in days:
+        try:
+            bring_back(ledger, folder, day)
+        except InputError as error:
+            yield date_of(day), str(error)
+
+
+def pruned_days(connection: Connection) -> dict[int, Path]:
+    """Return the days whose rows were taken out of the ledger, each with the folder of the archive that has them."""
+    return {row.day: Path(row.folder) for row in connection.execute(_PRUNED)}
 
 
 def _mark_all(ledger: Ledger) -> None:
     with ledger.reading() as connection:
-        days = list(_days_with_rows(connection, ledger.days))
+        days = list(days_with_rows(connection, ledger.days))
     with ledger.writing() as connection:
         if days:
             mark_dirty(connection, days)
 
 
-def _days_with_rows(connection: Connection, days: Days) -> Iterator[int]:
+def days_with_rows(connection: Connection, days: Days) -> Iterator[int]:
+    """Yield the days that the ledger holds decisions of, oldest first."""
     low = b""
     while (found := connection.execute(_NEXT, {"low": low}).scalar()) is not None:
         day, _ = days.of(id_time_ms(bytes(found)))
@@ -93,29 +150,36 @@ def _days_with_rows(connection: Connection, days: Days) -> Iterator[int]:
         low = days.id_range(day, day)[1]
 
 
-def _refresh_day(ledger: Ledger, day: int) -> int:
-    with ledger.reading() as connection:
-        generation = connection.execute(_GENERATION, {"day": day}).scalar()
-        if generation is None:
-            return 0  # another rollup was faster
-        hours, latencies, evidence = _sum_day(connection, ledger.days, day)
-        labels, agreements = sum_labels(connection, *ledger.days.id_range(day, day))
+def _by_database(ledger: Ledger, days: Sequence[int]) -> Iterator[DaySums]:
+    for day in days:
+        with ledger.reading() as connection:
+            generation = connection.execute(_GENERATION, {"day": day}).scalar()
+            if generation is None:
+                continue  # another rollup was faster
+            hours, latencies, evidence = _sum_day(connection, ledger.days, day)
+            labels, agreements = sum_labels(connection, *ledger.days.id_range(day, day))
+        yield DaySums(day, generation, hours, latencies, evidence, labels, agreements)
+
+
+def _replace(ledger: Ledger, sums: DaySums) -> int:
+    """Put a day's new cells in the place of the old ones; returns how many, 0 where another rollup was faster."""
+    day = sums.day
     with ledger.writing() as connection:
-        clean = connection.execute(_CLEAN, {"day": day, "generation": generation}).rowcount
+        clean = connection.execute(_CLEAN, {"day": day, "generation": sums.generation}).rowcount
         # Where rows came meanwhile the day stays dirty, but sums as of our snapshot are better than older ones. Where
         # no mark is left, another rollup summed a later snapshot than ours.
         if not clean and not connection.execute(_HOLD, {"day": day}).rowcount:
             return 0
         for table in _TABLES:
             connection.execute(sa.text(f"DELETE FROM {table} WHERE day = :day"), {"day": day})
-        insert_many(connection, "spend_hour_cell", (*SPEND_HOUR_KEYS, *SPEND_SUMS), hours)
+        insert_many(connection, "spend_hour_cell", (*SPEND_HOUR_KEYS, *SPEND_SUMS), sums.hours)
         days = [tuple(row) for row in connection.execute(sa.text(SPEND_DAYS), {"day": day})]
         insert_many(connection, "spend_cell", (*SPEND_KEYS, *SPEND_SUMS), days)
-        insert_many(connection, "latency_cell", (*LATENCY_KEYS, "attempts", "histogram"), latencies)
-        insert_many(connection, "evidence_cell", (*EVIDENCE_KEYS, *EVIDENCE_SUMS), evidence)
-        insert_label_cells(connection, labels, agreements)
+        insert_many(connection, "latency_cell", (*LATENCY_KEYS, "attempts", "histogram"), sums.latencies)
+        insert_many(connection, "evidence_cell", (*EVIDENCE_KEYS, *EVIDENCE_SUMS), sums.evidence)
+        insert_label_cells(connection, sums.labels, sums.agreements)
         connection.execute(_ADVANCE, {"name": WATERMARK})
-    return sum(map(len, (hours, days, latencies, evidence, labels, agreements)))
+    return sum(map(len, (sums.hours, days, sums.latencies, sums.evidence, sums.labels, sums.agreements)))
 
 
 def _sum_day(connection: Connection, days: Days, day: int) -> tuple[list[Row], list[Row], list[Row]]:
@@ -124,10 +188,21 @@ def _sum_day(connection: Connection, days: Days, day: int) -> tuple[list[Row], l
     bounds = {"low": low, "high": high}
     hours: list[Row] = [tuple(row) for row in connection.execute(sa.text(SPEND_HOURS), bounds)]
     evidence: list[Row] = [tuple(row) for row in connection.execute(sa.text(EVIDENCE), bounds)]
+    latencies = fold_latencies(tuple(row) for row in connection.execute(sa.text(LATENCIES), bounds))
+    check_days(day, hours)
+    return hours, latencies, evidence
+
+
+def fold_latencies(counted: Iterable[Row]) -> list[Row]:
+    """Return the rows of ``latency_cell`` from those of ``LATENCIES``, in the order of their key."""
     latencies: list[Row] = []
-    for key, rows in groupby(connection.execute(sa.text(LATENCIES), bounds), key=lambda row: tuple(row[:4])):
+    for key, rows in groupby(counted, key=lambda row: tuple(row[:4])):
         bins, counts = zip(*((row[4], row[5]) for row in rows), strict=True)
         latencies.append((*key, sum(counts), pack(bins, counts)))
+    return latencies
+
+
+def check_days(day: int, hours: list[Row]) -> None:
+    """Raise ``LedgerError`` where a day's rows carry another day."""
     if any(row[0] != day for row in hours):
         raise LedgerError(f"some rows of {date_of(day)} carry another day than the time in their id says")
-    return hours, latencies, evidence

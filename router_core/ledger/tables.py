@@ -233,6 +233,16 @@ class DirtyDayRow(SQLModel, table=True):
     generation: int = _count()
 
 
+class ArchivedDayRow(SQLModel, table=True):
+    """A day kept as Parquet in ``folder``; where ``pruned`` is 1 its rows may be there alone, while its cells stay."""
+
+    __tablename__ = "archived_day"
+    day: int = _key(Integer)
+    folder: str = Field(sa_column=Column(Text, nullable=False))
+    archived_at_ms: int = _count()
+    pruned: int = _small()
+
+
 class SpendCellRow(SQLModel, table=True):
     """Spend of one day by team, feature, assigned tier, model called, outcome and attempt kind.
 
