@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -68,6 +72,16 @@ class Served:
         return [call["body"] for call in httpx.get(self.url.replace("/v1", "/calls")).json()["calls"]]
 
 
+@cache
+def _unused_ledger() -> Path:
+    """Return a ledger nobody has used, to be copied: making one fills it with every known price."""
+    folder = mkdtemp(prefix="tierwise-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "ledger.db"
+    open_ledger(path).close()
+    return path
+
+
 @asynccontextmanager
 async def served(url: str, path: Path, settings: RoutingConfig, **arguments: Any) -> AsyncIterator[Served]:
     """Run a router on a ledger of its own."""
@@ -79,6 +93,8 @@ async def served(url: str, path: Path, settings: RoutingConfig, **arguments: Any
         for name, model in settings.models.items()
         for rate in (RATES.get(name, 1),)
     )
+    if not path.exists():
+        shutil.copy(_unused_ledger(), path)
     with open_ledger(path) as ledger, LedgerWriter(ledger) as writer:
         budgets = Budgets(ledger)
         router = Router(

@@ -208,3 +208,28 @@ def test_a_new_period_starts_from_nothing(db_path: Path) -> None:
         budgets.settle_now(budgets.reserve_now([daily], NUSD, AT), NUSD)
         assert not budgets.reserve_now([daily], 1, AT).held
         assert budgets.reserve_now([daily], 1, AT + 86_400_000).held
+
+
+async def test_what_waits_together_is_moved_together_and_told_apart(db_path: Path) -> None:
+    with open_ledger(db_path) as ledger:
+        budgets = Budgets(ledger)
+        held = await asyncio.gather(*(budgets.reserve([budget()], NUSD // 4, AT) for _ in range(10)))
+        assert [bool(one.held) for one in held] == [True] * 4 + [False] * 6
+        await asyncio.gather(*(budgets.settle(one, 7) for one in held))
+        assert budgets.spent(budget(), AT) == (28, 0)
+        budgets.close()
+
+
+async def test_a_reservation_nobody_waits_for_any_longer_is_given_back(db_path: Path) -> None:
+    with open_ledger(db_path) as ledger:
+        budgets = Budgets(ledger)
+        task = asyncio.ensure_future(budgets.reserve([budget()], 5, AT))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await budgets.reserve([budget()], 6, AT)).held
+        await asyncio.sleep(0)
+        await budgets.settle(await budgets.reserve([budget()], 1, AT), 2)
+        assert budgets.spent(budget(), AT) == (2, 6)
+        budgets.close()

@@ -105,3 +105,12 @@ async def test_what_every_content_policy_forbids_is_refused(url: str, db_path: P
             await run.ask()
         assert caught.value.decision_id is not None
         assert run.ledger.read_decision(caught.value.decision_id).status == Status.REFUSED
+
+
+async def test_a_named_model_is_asked_even_where_it_cannot(url: str, db_path: Path) -> None:
+    settings = config(url, {"overflows": "overflow"}, cheap=", capabilities: []", strong=", context_window: 9000")
+    async with served(url, db_path, settings) as run:
+        _, decision = await run.ask(model="cheap", **TOOLS)
+        with pytest.raises(ContextOverflowError):
+            await run.ask(model="overflows")
+    assert told(decision.attempts) == [("ANSWER", "cheap", "OK", True)]

@@ -114,6 +114,15 @@ async def test_a_pinned_feature_goes_to_its_tier_and_counts_for_its_team() -> No
     assert (await Bench().ask(metadata={"feature": "legal", "team": "sales"})).team == "sales"
 
 
+async def test_an_unknown_feature_is_served_by_default_and_refused_where_that_is_wanted() -> None:
+    assert (await Bench().ask(metadata={"feature": "legl"})).feature == "legl"
+    bench = Bench(config(unknown_feature="refuse"))
+    with pytest.raises(InputError, match="'legl' is not a feature of this configuration; did you mean 'legal'"):
+        await bench.ask(metadata={"feature": "legl"})
+    assert bench.kept == []
+    assert (await bench.ask()).feature == "default"
+
+
 async def test_the_draw_explores_and_its_chance_is_recorded() -> None:
     settings = config(exploration={"rate": 0.2})
     explored = await Bench(settings, random=lambda: 0.1).ask()

@@ -39,6 +39,7 @@ class RoutingConfig(Section):
     models: Mapping[str, Model] = Field(min_length=1)
     providers: Mapping[str, Provider] = Field(min_length=1)
     features: Mapping[str, Feature] = Field(default_factory=dict)
+    unknown_feature: Literal["default", "refuse"] = "default"
     rules: tuple[Rule, ...] = ()
     classifier: Classifier = Classifier()
     exploration: Exploration = Exploration()

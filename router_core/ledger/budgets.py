@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from router_core.config import Budget
+from router_core.errors import LedgerError
 from router_core.ledger.store import Ledger
 from router_core.serving.budget import Reservation
 
@@ -30,6 +33,10 @@ _MOVE = sa.text(
 )
 
 
+_Move = Callable[[Connection], Reservation]
+_Waiter = asyncio.Future[Reservation]
+
+
 class Budgets:
     """The budgets of a ledger, for any number of processes.
 
@@ -42,40 +49,77 @@ class Budgets:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._thread = ThreadPoolExecutor(1, "budgets")
+        self._door = threading.Lock()
+        self._waiting: list[tuple[_Move, _Waiter]] = []
 
     async def reserve(self, budgets: Sequence[Budget], nusd: int, at_ms: int) -> Reservation:
         """Set an amount aside in all of these budgets, or in none where one without room blocks."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.reserve_now, budgets, nusd, at_ms)
+        return await self._moved(lambda connection: self._reserve(connection, budgets, nusd, at_ms))
 
     async def settle(self, reservation: Reservation, spent_nusd: int) -> None:
         """Book what was spent in place of what was set aside."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.settle_now, reservation, spent_nusd)
+        if reservation.held:
+            await self._moved(lambda connection: _settle(connection, reservation, spent_nusd))
 
     def reserve_now(self, budgets: Sequence[Budget], nusd: int, at_ms: int) -> Reservation:
-        """Do the same on this thread; raises ``LedgerError`` where the ledger fails."""
-        zone = self._ledger.zone
-        periods = [(budget, budget.scope, period_start(budget, at_ms, zone)) for budget in budgets]
+        """Set an amount aside on this thread; raises ``LedgerError`` where the ledger fails."""
         with self._ledger.writing() as connection:
-            over = []
-            # In one order, so that two requests never wait for one another.
-            for budget, scope, period in sorted(periods, key=lambda one: one[1:]):
-                if _held(connection, scope, period) + nusd > round(budget.max_budget * _NUSD):
-                    over.append(budget)
-            if any(budget.mode == "block" for budget in over):
-                return Reservation(nusd, (), tuple(over))
-            held = tuple(dict.fromkeys((scope, period) for _, scope, period in periods))
-            for scope, period in held:
-                connection.execute(_MOVE, {"spent": 0, "held": nusd, "scope": scope, "period": period})
-        return Reservation(nusd, held, tuple(over))
+            return self._reserve(connection, budgets, nusd, at_ms)
 
     def settle_now(self, reservation: Reservation, spent_nusd: int) -> None:
-        """Do the same on this thread; raises ``LedgerError`` where the ledger fails."""
-        if not reservation.held:
-            return
-        with self._ledger.writing() as connection:
-            for scope, period in sorted(reservation.held):
-                facts = {"spent": spent_nusd, "held": -reservation.nusd, "scope": scope, "period": period}
-                connection.execute(_MOVE, facts)
+        """Book what was spent on this thread; raises ``LedgerError`` where the ledger fails."""
+        if reservation.held:
+            with self._ledger.writing() as connection:
+                _settle(connection, reservation, spent_nusd)
+
+    async def _moved(self, move: _Move) -> Reservation:
+        """Have a move made; whatever waits at the same time is made one after another in one transaction."""
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        with self._door:
+            self._waiting.append((move, waiter))
+            first = len(self._waiting) == 1
+        if first:
+            self._thread.submit(self._make)
+        return await waiter
+
+    def _make(self) -> None:
+        with self._door:
+            waiting, self._waiting = self._waiting, []
+        made: Sequence[Reservation | LedgerError]
+        try:
+            with self._ledger.writing() as connection:
+                made = [move(connection) for move, _ in waiting]
+        except LedgerError as error:
+            made = [error] * len(waiting)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+            made = [LedgerError(f"the budgets could not be moved ({type(error).__name__}: {error})")] * len(waiting)
+        for (_, waiter), outcome in zip(waiting, made, strict=True):
+            waiter.get_loop().call_soon_threadsafe(self._tell, waiter, outcome)
+
+    def _tell(self, waiter: _Waiter, outcome: Reservation | LedgerError) -> None:
+        if not waiter.done():
+            if isinstance(outcome, LedgerError):
+                waiter.set_exception(outcome)
+            else:
+                waiter.set_result(outcome)
+        elif isinstance(outcome, Reservation) and outcome.held and not outcome.settled:
+            self._thread.submit(self.settle_now, outcome, 0)  # whoever asked for it has gone
+
+    def _reserve(self, connection: Connection, budgets: Sequence[Budget], nusd: int, at_ms: int) -> Reservation:
+        zone = self._ledger.zone
+        periods = [(budget, budget.scope, period_start(budget, at_ms, zone)) for budget in budgets]
+        # In one order, so that two requests never wait for one another.
+        over = [
+            budget
+            for budget, scope, period in sorted(periods, key=lambda one: one[1:])
+            if _held(connection, scope, period) + nusd > round(budget.max_budget * _NUSD)
+        ]
+        if any(budget.mode == "block" for budget in over):
+            return Reservation(nusd, (), tuple(over))
+        held = tuple(dict.fromkeys((scope, period) for _, scope, period in periods))
+        for scope, period in held:
+            connection.execute(_MOVE, {"spent": 0, "held": nusd, "scope": scope, "period": period})
+        return Reservation(nusd, held, tuple(over))
 
     def spent(self, budget: Budget, at_ms: int) -> tuple[int, int]:
         """Return (spent, set aside) of a budget in the period of that time, in nano-dollars."""
@@ -90,6 +134,12 @@ class Budgets:
     def close(self) -> None:
         """Stop the thread."""
         self._thread.shutdown()
+
+
+def _settle(connection: Connection, reservation: Reservation, spent_nusd: int) -> Reservation:
+    for scope, period in sorted(reservation.held):
+        connection.execute(_MOVE, {"spent": spent_nusd, "held": -reservation.nusd, "scope": scope, "period": period})
+    return replace(reservation, settled=True)
 
 
 def _held(connection: Connection, scope: str, period: str) -> int:

@@ -25,12 +25,13 @@ DEFAULT_OUTPUT_TOKENS = 1_000
 class Reservation:
     """Money set aside: ``nusd`` in each budget of ``held`` (scope and period). ``over`` are the budgets without room.
 
-    Nothing is held where one of those blocks.
+    Nothing is held where one of those blocks. ``settled`` once what was spent is booked in its place.
     """
 
     nusd: int
     held: tuple[tuple[str, str], ...] = ()
     over: tuple[Budget, ...] = ()
+    settled: bool = False
 
 
 class Purse(Protocol):

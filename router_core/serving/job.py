@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from router_core.decision import Kind
+from router_core.decision import Kind, Reason
 from router_core.serving.draft import Draft
 from router_core.serving.failover import Endpoint, Failover, Try
 from router_core.serving.live import Live
@@ -40,7 +40,9 @@ class Job:
         """Ask the first of a chain that suits and answers; raises the last ``ProviderError`` where none does."""
         live, draft = self.live, self.draft
         asked = self.body if body is None else body
-        fitting, moved = live.capabilities.fitting(chain, asked, live.chains.above(chain[0].tier))
+        # Whoever names a model wants that one, and no stronger one that would suit better.
+        home = chain[0].tier if draft.reason != Reason.NAMED else ""
+        fitting, moved = live.capabilities.fitting(chain, asked, live.chains.above(home))
 
         def call(endpoint: Endpoint) -> Call:
             return Call(
@@ -61,7 +63,7 @@ class Job:
             kind=kind,
             reason=reason,
             moved=moved,
-            wider=lambda: live.chains.above(chain[0].tier),
+            wider=lambda: live.chains.above(home),
         )
 
     def side(self, messages: Sequence[Mapping[str, Any]], **settings: Any) -> dict[str, Any]:

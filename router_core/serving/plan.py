@@ -36,7 +36,10 @@ class Plans:
 
     def __init__(self, config: RoutingConfig) -> None:
         settings = config.cascade.checks or DEFAULT_CHECKS
-        checks = tuple(build_checks(settings))
+        chosen = {config.strategy, *(feature.strategy for feature in config.features.values())}
+        # Looking for other people's checks takes a while, so nobody looks where no cascade needs any.
+        needed = "cascade" in chosen or config.cascade.checks
+        checks = tuple(build_checks(settings)) if needed else ()
         logprobs = any("logprob" in entry for entry in settings)
         compress = config.compress if config.compress.enabled else None
 

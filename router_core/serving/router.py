@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from router_core.complexity.classify import Classifier
-from router_core.config import Cache, RoutingConfig
+from router_core.config import Cache, RoutingConfig, suggest
 from router_core.decision import Reason, Request, RoutingDecision, Status, Strategy, new_decision_id
 from router_core.errors import BudgetExceededError, InputError, ProviderError, UnknownModelError
 from router_core.policy import assign, one_tier_down
@@ -41,6 +41,7 @@ from router_core.serving.providers.events import DONE
 from router_core.serving.requests import AUTO, check_body, request_of
 from router_core.serving.shadow import compare
 
+DEFAULT_FEATURE = Request("").feature
 Record = Callable[[RoutingDecision], Awaitable[None]]
 
 __all__ = ["Answer", "Delivery", "Record", "Router"]
@@ -310,6 +311,9 @@ class Router:
         started, decided_at_ms = self._timer(), self._clock()
         config, name = live.config, body.get("model", AUTO)
         feature = config.features.get(request.feature)
+        if feature is None and config.unknown_feature == "refuse" and request.feature != DEFAULT_FEATURE:
+            hint = suggest(request.feature, list(config.features))
+            raise InputError(f"{request.feature!r} is not a feature of this configuration; {hint}", source="feature")
         team = request.team or (feature.team if feature is not None else None) or ""
         routed = name == AUTO
         if not routed and name not in live.chains.by_model:
