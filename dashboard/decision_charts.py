@@ -11,6 +11,8 @@ from streamlit.elements.lib import streamlit_plotly_theme as theme
 from dashboard import charts
 from router_core.decision import Attempt, Status
 
+_INK = "#10131c"  # readable on every tier's colour in both themes
+
 
 def boundaries(
     rows: Sequence[tuple[str, Sequence[str], Sequence[int]]], score: int | None, order: Sequence[str]
@@ -37,7 +39,7 @@ def boundaries(
                     "insidetextanchor": "middle",
                     "constraintext": "inside",
                     "textangle": 0,
-                    "textfont": {"size": 11},
+                    "textfont": {"size": 11, "color": _INK},
                     "marker": {"color": colours.get(tier, charts.BASELINE), "opacity": 0.75, "cornerradius": 3},
                     "hovertemplate": f"{tier}: score {start} to {end - 1 if end < 100 else 100}<extra>{name}</extra>",
                     "showlegend": False,

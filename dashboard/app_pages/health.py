@@ -211,7 +211,7 @@ def _audit(stamp: Stamp) -> None:
                 "at": st.column_config.TextColumn("When", width=140),
                 "who": st.column_config.TextColumn("Who", width=110),
                 "what": st.column_config.TextColumn("What", width=90),
-                "detail": st.column_config.TextColumn("Detail", width="large"),
+                "detail": st.column_config.TextColumn("Detail", width=700),
             },
             file="tierwise-audit.csv",
             alt="Audit log, newest first",
