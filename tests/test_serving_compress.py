@@ -88,3 +88,18 @@ async def test_a_named_model_gets_what_was_sent(url: str, db_path: Path) -> None
     async with served(url, db_path, config(url, yaml=ON)) as run:
         _, decision = await run.ask(messages=talk(), model="strong")
     assert [one.model for one in decision.attempts] == ["strong"]
+
+
+async def test_the_next_turn_of_a_conversation_finds_its_summary_written(url: str, db_path: Path) -> None:
+    messages = talk()
+    async with served(url, db_path, config(url, {"cheap": "says:harbour, 40 boxes"}, ON)) as run:
+        _, first = await run.ask(messages=messages)
+        messages += [{"role": "assistant", "content": "This."}]
+        _, second = await run.ask(messages=messages)
+        sent = run.calls()[-1]["messages"]
+        messages += [{"role": "user", "content": "And more?"}]
+        _, third = await run.ask(messages=messages)
+        _, elsewhere = await run.ask(messages=talk(), metadata={"team": "others"})
+    assert [len(one.attempts) for one in (first, second, third, elsewhere)] == [2, 1, 2, 2]
+    assert sent[1]["content"].endswith("harbour, 40 boxes")
+    assert second.cost_nusd == CALL["middle"]

@@ -24,7 +24,7 @@ from router_core.serving.cache import AnswerCache, AnswerStore, Asked, Hit, Memo
 from router_core.serving.cascade import cascade
 from router_core.serving.chain import chain
 from router_core.serving.chunks import assembled, streamed
-from router_core.serving.compress import compress
+from router_core.serving.compress import Summaries, compress
 from router_core.serving.conversations import Conversations, Warm
 from router_core.serving.delivery import Answer, Delivery
 from router_core.serving.draft import Draft
@@ -88,6 +88,7 @@ class Router:
         self._session = HttpSession()
         self._failover = Failover(timer=timer)
         self._conversations = Conversations()
+        self._summaries = Summaries()
         self._live = self._prepare(config, version, classifier, prices, providers)
 
     @property
@@ -209,7 +210,7 @@ class Router:
             if hit is not None:
                 return await self._from_cache(job, hit, settings)
         if plan.compress is not None and not named:
-            await compress(job, plan.compress)
+            await compress(job, plan.compress, self._summaries)
         if plan.strategy == Strategy.CASCADE and not named:
             draft.strategy = Strategy.CASCADE
             one = await cascade(job, plan)
