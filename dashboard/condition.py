@@ -95,7 +95,7 @@ def spooled(found: Storage) -> Fact:
     )
 
 
-def summed(found: Freshness, now_ms: int) -> Fact:
+def summed(found: Freshness) -> Fact:
     """Judge how far the cells are behind the rows."""
     name = "Sums"
     if found.newest_ms is None:

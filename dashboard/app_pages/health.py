@@ -39,7 +39,7 @@ def main() -> None:
     facts = [
         condition.arriving(condition.lag(stamp.url), now_ms),
         condition.spooled(condition.weight(stamp.url)),
-        condition.summed(condition.lag(stamp.url), now_ms),
+        condition.summed(condition.lag(stamp.url)),
         condition.pricing(by_model),
         condition.scoring(live.config, scorer, now_ms),
         condition.access(condition.keys(stamp.url)),

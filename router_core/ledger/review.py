@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
 
@@ -16,7 +16,7 @@ from router_core.ledger.filters import condition
 from router_core.ledger.hours import Range, hour_ranges
 from router_core.ledger.store import Ledger
 
-_PATIENCE = 8  # tries for each answer wanted, before a tier is held to have no more of them
+_PATIENCE = 8  # tries for each answer wanted, before there are held to be no more of them
 _PERSON = int(QualitySource.PERSON)
 
 
@@ -88,9 +88,23 @@ def _ids(connection: Connection, match: str, hours: Iterator[Range], chance: ran
     seen: set[bytes] = set()
     for low, high in hours:
         moment = id_floor(chance.randrange(id_time_ms(low), id_time_ms(high)))
-        found = None
-        for bounds in ({"low": moment, "high": high}, {"low": low, "high": moment}):
-            found = found or connection.execute(look, bounds).scalar()
-        if found is not None and bytes(found) not in seen:
-            seen.add(bytes(found))
-            yield bytes(found)
+        for start, end in ((moment, high), (low, moment)):
+            key = _unseen(connection, look, start, end, seen)
+            if key is not None:
+                seen.add(key)
+                yield key
+                break
+
+
+def _unseen(
+    connection: Connection, look: sa.TextClause, low: bytes, high: bytes, seen: Collection[bytes]
+) -> bytes | None:
+    """Return the first match of a range that was not drawn before; gives up where many in a row were."""
+    for _ in range(_PATIENCE):
+        found = connection.execute(look, {"low": low, "high": high}).scalar()
+        if found is None:
+            return None
+        if bytes(found) not in seen:
+            return bytes(found)
+        low = bytes(found) + b"\0"
+    return None
