@@ -17,13 +17,13 @@ from router_core.complexity.classify import Classifier
 from router_core.config import Cache, RoutingConfig, suggest
 from router_core.decision import Reason, Request, RoutingDecision, Status, Strategy, new_decision_id
 from router_core.errors import BudgetExceededError, InputError, ProviderError, UnknownModelError
-from router_core.policy import assign, one_tier_down
+from router_core.policy import assign
 from router_core.prices import PriceBook
-from router_core.serving.budget import Purse, budgets_for, foreseen_nusd, reserved, settled
-from router_core.serving.cache import AnswerCache, AnswerStore, Asked, Hit, MemoryAnswers
+from router_core.serving.budget import Purse
+from router_core.serving.cache import AnswerCache, AnswerStore, Hit, MemoryAnswers
 from router_core.serving.cascade import cascade
 from router_core.serving.chain import chain
-from router_core.serving.chunks import assembled, streamed
+from router_core.serving.chunks import streamed
 from router_core.serving.compress import Summaries, compress
 from router_core.serving.conversations import Conversations, Warm
 from router_core.serving.delivery import Answer, Delivery
@@ -38,8 +38,10 @@ from router_core.serving.messages import answer_values
 from router_core.serving.plan import Plan
 from router_core.serving.providers import HttpSession, Provider, Reply, http_providers
 from router_core.serving.providers.events import DONE
+from router_core.serving.recall import Recall
 from router_core.serving.requests import AUTO, check_body, request_of
 from router_core.serving.shadow import compare
+from router_core.serving.spending import set_aside, settle
 
 DEFAULT_FEATURE = Request("").feature
 Record = Callable[[RoutingDecision], Awaitable[None]]
@@ -148,7 +150,7 @@ class Router:
             if draft.score is not None and draft.score.uncertain and live.asks_judge:
                 await self._ask_judge(job)
             if live.config.budgets and self._purse is not None:
-                await self._reserve(job, self._purse)
+                await set_aside(job, self._purse)
             if plan.plain or (draft.reason == Reason.NAMED and plan.cache is None):
                 one = await direct(job)
             else:
@@ -162,10 +164,10 @@ class Router:
                 draft.outcome = Status.ABORTED
                 await self._keep(draft, draft.ended(self._timer()))
             else:
-                await self._settle_nothing(draft)
+                await settle(draft, draft.ended(self._timer()), self._purse)
             raise
         except BaseException:
-            await self._settle_nothing(draft)
+            await settle(draft, draft.ended(self._timer()), self._purse)
             raise
         return await self._deliver(job, one)
 
@@ -198,17 +200,13 @@ class Router:
 
     async def _planned(self, job: Job, plan: Plan) -> Answer:
         """Serve a request that has more to it than being passed on: a cache, compression, a cascade, a chain."""
-        draft, settings = job.draft, plan.cache
+        draft, recall = job.draft, None
         named = draft.reason == Reason.NAMED
-        asked = None
-        if settings is not None:
-            scope = f"model {job.body['model']}" if named else draft.tier
-            asked = self._cache.asked(
-                job.body, team=draft.team, feature=draft.request.feature, tier=scope, settings=settings
-            )
-            hit = await self._cache.find(asked, settings)
+        if plan.cache is not None:
+            recall = Recall.of(job, self._cache, plan.cache)
+            hit = await recall.find()
             if hit is not None:
-                return await self._from_cache(job, hit, settings)
+                return await self._from_cache(job, hit, plan.cache)
         if plan.compress is not None and not named:
             await compress(job, plan.compress, self._summaries)
         if plan.strategy == Strategy.CASCADE and not named:
@@ -219,7 +217,7 @@ class Router:
             one = await chain(job)
         else:
             one = await direct(job)
-        return await self._deliver(job, one, asked, settings)
+        return await self._deliver(job, one, recall)
 
     async def _from_cache(self, job: Job, hit: Hit, settings: Cache) -> Answer:
         """Answer from the cache; no model is called, but for a sampled comparison."""
@@ -231,7 +229,7 @@ class Router:
         answer = Answer(draft.id, draft.config_version, draft.tier, "", hit.answer, strategy=draft.strategy)
         return await self._finished(job, answer, Reply(hit.answer))
 
-    async def _deliver(self, job: Job, one: Try, asked: Asked | None = None, settings: Cache | None = None) -> Answer:
+    async def _deliver(self, job: Job, one: Try, recall: Recall | None = None) -> Answer:
         """Hand over what a try answered, recorded, and kept where a cache is to have it."""
         draft, reply = job.draft, one.reply
         assert reply is not None  # it was answered
@@ -240,18 +238,12 @@ class Router:
         if draft.conversation_hash is not None and draft.score is not None:
             self._conversations.keep(draft.conversation_hash, Warm(draft.tier, served.model, draft.started))
         answer = Answer(draft.id, draft.config_version, draft.tier, served.model, reply.body, strategy=draft.strategy)
-        keep = None
-        if asked is not None and settings is not None:
-            cache, known, kept = self._cache, asked, settings
-
-            async def keep(pieces: bytes) -> None:
-                whole = assembled(pieces)
-                if whole is not None:
-                    await cache.keep(known, to_json(whole), kept)
-
-            if reply.chunks is None:
-                await cache.keep(known, reply.body, kept)
-        return await self._finished(job, answer, reply, keep)
+        if recall is None:
+            return await self._finished(job, answer, reply)
+        if reply.chunks is not None:
+            return await self._finished(job, answer, reply, recall.keep_pieces)
+        await recall.keep(reply.body)
+        return await self._finished(job, answer, reply)
 
     async def _finished(
         self, job: Job, answer: Answer, reply: Reply, keep: Callable[[bytes], Awaitable[None]] | None = None
@@ -275,27 +267,6 @@ class Router:
         if score is not None:
             draft.score = score
             self._assign(job.live, draft, draft.draw)
-
-    async def _reserve(self, job: Job, purse: Purse) -> None:
-        """Set aside what the request may cost; raises ``BudgetExceededError``, or moves it down a tier."""
-        live, draft = job.live, job.draft
-        budgets = budgets_for(live.config, team=draft.team, feature=draft.request.feature)
-        if not budgets:
-            return
-        expected = draft.score.expected_output_tokens if draft.score is not None else None
-        nusd = foreseen_nusd(job.body, draft.chain[0], live.prices, draft.decided_at_ms, expected)
-        draft.reservation = await reserved(purse, budgets, nusd, draft.decided_at_ms)
-        if draft.reservation is None or not draft.reservation.over:
-            return
-        blocking = next((budget for budget in draft.reservation.over if budget.mode == "block"), None)
-        if blocking is not None:
-            draft.outcome = Status.BLOCKED
-            raise BudgetExceededError(blocking.scope, blocking.max_budget, blocking.budget_duration)
-        if any(budget.mode == "downgrade" for budget in draft.reservation.over):
-            lower = one_tier_down(live.config, draft.tier, draft.reason)
-            if lower is not None:
-                draft.tier, draft.reason, draft.propensity = lower, Reason.BUDGET, 1.0
-                draft.chain = live.chains.by_tier[lower]
 
     def _prepare(
         self,
@@ -367,17 +338,9 @@ class Router:
         return keyed_hash(self._hash_key, f"{team}\0{conversation}".encode("utf-8", "replace"))
 
     async def _keep(self, draft: Draft, decision: RoutingDecision) -> None:
-        if draft.reservation is not None and self._purse is not None:
-            reservation, draft.reservation = draft.reservation, None
-            await settled(self._purse, reservation, decision)
+        await settle(draft, decision, self._purse)
         if self._record is not None:
             await self._record(decision)
-
-    async def _settle_nothing(self, draft: Draft) -> None:
-        """Give back what was set aside for a request that called nobody."""
-        if draft.reservation is not None and self._purse is not None:
-            reservation, draft.reservation = draft.reservation, None
-            await settled(self._purse, reservation, draft.ended(self._timer()))
 
 
 def _led_by(chain: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:

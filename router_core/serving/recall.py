@@ -1,0 +1,44 @@
+"""Recall: the answer cache as one request uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic_core import to_json
+
+from router_core.config import Cache
+from router_core.decision import Reason
+from router_core.serving.cache import AnswerCache, Asked, Hit
+from router_core.serving.chunks import assembled
+from router_core.serving.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What a request is known by in the cache, under the settings of its feature."""
+
+    cache: AnswerCache
+    asked: Asked
+    settings: Cache
+
+    @classmethod
+    def of(cls, job: Job, cache: AnswerCache, settings: Cache) -> Recall:
+        """Return the request's own; a routed one shares answers with its tier, a named model's only with that model."""
+        draft = job.draft
+        scope = f"model {job.body['model']}" if draft.reason == Reason.NAMED else draft.tier
+        asked = cache.asked(job.body, team=draft.team, feature=draft.request.feature, tier=scope, settings=settings)
+        return cls(cache, asked, settings)
+
+    async def find(self) -> Hit | None:
+        """Return an answer kept before, None where there is none."""
+        return await self.cache.find(self.asked, self.settings)
+
+    async def keep(self, answer: bytes) -> None:
+        """Keep a whole answer."""
+        await self.cache.keep(self.asked, answer, self.settings)
+
+    async def keep_pieces(self, pieces: bytes) -> None:
+        """Keep the answer that the pieces of a stream make up, where they are complete."""
+        whole = assembled(pieces)
+        if whole is not None:
+            await self.keep(to_json(whole))
