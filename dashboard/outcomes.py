@@ -200,7 +200,11 @@ def _signed(value: Any, write: Any) -> str | None:
 
 
 def _range(low: Any, high: Any, write: Any) -> str | None:
-    return None if low is None or high is None else f"{write(low)} to {write(high)}"
+    if low is None or high is None:
+        return None
+    least, most = str(write(low)), str(write(high))
+    unit = next((unit for unit in (" pp", "%") if most.endswith(unit)), "")
+    return f"{least.removesuffix(unit)} to {most}"
 
 
 def _or_range(value: Any, low: Any, high: Any, base: Any, write: Any) -> str:

@@ -124,15 +124,18 @@ def test_an_edited_price_shows_its_effect_and_is_kept(demo: Demo, tab: Opened) -
     with open_ledger(ledger) as opened:
         before = len(read_prices(opened))
     table = view.locator(".st-key-in_use [data-testid=stDataFrame]")
-    table.click(position={"x": 320, "y": 52})  # the provider in the first row; its output rate is two cells on
-    for key in ("ArrowRight", "ArrowRight", "Enter"):
-        view.wait_for_timeout(100)
-        view.keyboard.press(key)
-    view.wait_for_timeout(200)
-    view.keyboard.press("Control+A")
-    view.keyboard.type("99")
+    expect(table.get_by_test_id("glide-cell-4-0")).to_be_attached()
+    view.wait_for_timeout(500)  # the canvas that takes the click follows its table
+    table.click(position={"x": 320, "y": 52})
+    for column in (2, 3):  # from the provider to the output rate of the first row
+        expect(table.get_by_test_id(f"glide-cell-{column}-0")).to_have_attribute("aria-selected", "true")
+        view.keyboard.press("ArrowRight")
+    expect(table.get_by_test_id("glide-cell-4-0")).to_have_attribute("aria-selected", "true")
     view.keyboard.press("Enter")
-    expect(view.get_by_text("Effect on spend")).to_be_visible()
+    rate = view.locator("input.gdg-input")
+    rate.fill("99")
+    rate.press("Enter")
+    expect(view.get_by_text("Effect on spend")).to_be_visible(timeout=15_000)
     prices.settle()
     assert figure(view, "With these prices") != figure(view, "As charged")
     view.get_by_role("button", name="Save 1 price").click()
