@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 from decisions import a_decision, traffic
 
+from router_core.config import Budget
 from router_core.decision import QualitySource
 from router_core.errors import NotALedgerError, VersionConflictError
+from router_core.ledger.budgets import Budgets
 from router_core.ledger.config_versions import add_version, live_version, versions
 from router_core.ledger.labels import Label, add_labels
 from router_core.ledger.price_rows import read_prices
@@ -204,3 +207,20 @@ def test_a_database_of_somebody_else_is_refused(server: Server) -> None:
         connection.execute("CREATE TABLE invoices (id integer)")
     with pytest.raises(NotALedgerError, match="invoices"):
         open_ledger(url)
+
+
+def test_requests_at_once_set_aside_no_more_than_a_budget_has(ledger: Ledger) -> None:
+    budget = Budget(max_budget=1.0, mode="block")
+    held: list[bool] = []
+
+    def work() -> None:
+        budgets = Budgets(ledger)
+        held.extend(bool(budgets.reserve_now([budget], 50_000_000, 1_700_000_000_000).held) for _ in range(10))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert held.count(True) == 20
+    assert Budgets(ledger).spent(budget, 1_700_000_000_000) == (0, 10**9)
