@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
+from imports import everything, prices
 
 from router_core.exchange.load import import_file
 from router_core.exchange.report import Report
 from router_core.exchange.sniff import NAMES, sniff
 from router_core.exchange.source import Source
-from router_core.ledger.metered import metered
 from router_core.ledger.queries import spend
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
@@ -102,7 +104,8 @@ STATED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def ledger(db_path: Path) -> Any:
+def ledger(new_ledger: Path, db_path: Path) -> Iterator[Ledger]:
+    shutil.copy(new_ledger, db_path)
     with open_ledger(db_path) as opened:
         yield opened
 
@@ -115,14 +118,7 @@ def sample(name: str) -> Path:
 
 
 def load(ledger: Ledger, path: Path, tmp_path: Path) -> Report:
-    return import_file(ledger, path, rejects=tmp_path / "rejects.jsonl", hash_key=b"k" * 32)
-
-
-def everything(ledger: Ledger) -> tuple[Any, ...]:
-    refresh(ledger)
-    return spend(ledger, ("day", "team", "feature", "tier", "model", "status", "kind")), metered(
-        ledger, ("source", "day")
-    )
+    return import_file(ledger, path, rejects=tmp_path / "rejects.jsonl", prices=prices(ledger))
 
 
 @pytest.mark.parametrize("name", STATED)

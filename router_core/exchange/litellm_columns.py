@@ -16,7 +16,7 @@ from router_core.exchange.ahead import ahead
 from router_core.exchange.calls import Item, Rejected
 from router_core.exchange.columns import Bools, Columns, Ints, Named, combined
 from router_core.exchange.fields import NO_ZONE, name, truth
-from router_core.exchange.format import converted
+from router_core.exchange.format import converted, of_rows
 from router_core.exchange.litellm import SOURCE, SPEND_LOG_COLUMNS, processing_of, spend_log, tags_of
 from router_core.exchange.providers import own_name
 from router_core.exchange.source import Block, Line, Source
@@ -64,8 +64,10 @@ _UNSURE = 1e-3  # of a nano-dollar: nearer than this to a half, only the decimal
 def read(source: Source) -> Iterator[Item | Columns]:
     """Yield plain rows as columns, and of each block the other rows first, so that what they open is known."""
     names, mark = header(source.head), delimiter(source.head)
-    quick = mark == "," and len(set(names)) == len(names)
-    for block, columns, plain in ahead(_blocks(source, names if quick else None)):
+    if mark != "," or source.newline != b"\n" or len(set(names)) < len(names):
+        yield from of_rows(spend_log)(source)
+        return
+    for block, columns, plain in ahead(_blocks(source, names)):
         if isinstance(block, Rejected):
             yield block
         elif columns is None or plain is None:
@@ -78,10 +80,8 @@ def read(source: Source) -> Iterator[Item | Columns]:
             yield columns.taken(plain)
 
 
-def _blocks(
-    source: Source, names: tuple[str, ...] | None
-) -> Iterator[tuple[Block | Rejected, Columns | None, Bools | None]]:
-    """Yield blocks without their header, by column where ``names`` are given and the block can be read so."""
+def _blocks(source: Source, names: tuple[str, ...]) -> Iterator[tuple[Block | Rejected, Columns | None, Bools | None]]:
+    """Yield blocks without their header, by column where the block can be read so."""
     below = False
     for block in source.blocks():
         if isinstance(block, Rejected):
@@ -89,7 +89,7 @@ def _blocks(
             continue
         if not below:
             block, below = _below_header(block), True
-        yield block, *(_columns(block, names, source) if names is not None else (None, None))
+        yield block, *_columns(block, names, source)
 
 
 def _below_header(block: Block) -> Block:
@@ -168,8 +168,9 @@ def _read(table: Any, metadata: Any, source: Source) -> tuple[Columns, Bools]:
     ttft = first_token - started
     streamed = _valid(table["completionStartTime"]) & ~_true(pc.equal(table["completionStartTime"], table["endTime"]))
 
-    spend = np.nan_to_num(_numbers(table["spend"], np.float64), nan=-1.0)
-    nano = spend * 1e9
+    spend = _numbers(table["spend"], np.float64)
+    sensible = (spend >= 0) & (spend < 1e6)
+    nano = np.where(sensible, spend, 0) * 1e9
     usage, more = ("usage_object",), ("additional_usage_values",)
     prompt = (*usage, "prompt_tokens_details")
     tokens_in, tokens_out = _numbers(table["prompt_tokens"]), _numbers(table["completion_tokens"])
@@ -248,7 +249,7 @@ def _read(table: Any, metadata: Any, source: Source) -> tuple[Columns, Bools]:
         & (started < _LAST_MS)
         & (latency <= _MOST_TOKENS)
         & (np.abs(ttft) <= _MOST_TOKENS)
-        & (~_valid(table["spend"]) | ((spend >= 0) & (spend < 1e6)))
+        & sensible
         & (np.abs(nano - np.floor(nano) - 0.5) > _UNSURE)
         & _each(combined(lambda pair: bool(pair[1]), owner))
         & _each(status)

@@ -95,7 +95,7 @@ class Report:
         """Return the report as JSON has it."""
         plain = asdict(self)
         plain["rejects"] = [{"line": one.line, "reason": one.reason} for one in self.rejects]
-        plain["notes"] = dict(self.notes)
+        plain["notes"] = {sentence: number for sentence, number in self.notes.items() if number}
         plain["priced_share"] = self.priced_share
         plain["seconds"] = round(self.seconds, 3)
         return plain

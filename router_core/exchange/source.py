@@ -57,8 +57,9 @@ class Block(NamedTuple):
 class Source:
     """One file, read once from its beginning; ``name`` is how sentences call it.
 
-    ``notes`` counts what readers had to assume. ``position`` is how many bytes were read of ``size`` (None where that
-    is not known). Raises ``InputError`` where the file is empty, packed or binary.
+    ``newline`` is what ends its lines; ``notes`` counts what readers had to assume. ``position`` is how many bytes
+    were read of ``size`` (None where that is not known). Raises ``InputError`` where the file is empty, packed or
+    binary.
     """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
@@ -71,7 +72,7 @@ class Source:
         self.position = len(self._head)
         self.is_parquet = self._head.startswith(PARQUET_MAGIC)
         self._encoding = "utf-8" if self.is_parquet else self._recognise()
-        self._newline = b"\r" if b"\r" in self._head and b"\n" not in self._head else b"\n"
+        self.newline = b"\r" if b"\r" in self._head and b"\n" not in self._head else b"\n"
         self.head = self._sample()
 
     def _recognise(self) -> str:
@@ -135,7 +136,7 @@ class Source:
         """Yield every line that is not blank; one longer than ``LONGEST_LINE`` is refused without being kept."""
         number, pieces, held, refused = 1, list[bytes](), 0, False
         for chunk in self.chunks():
-            parts = chunk.split(self._newline)
+            parts = chunk.split(self.newline)
             for position, part in enumerate(parts):
                 last = position == len(parts) - 1
                 if not refused:
