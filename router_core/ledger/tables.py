@@ -221,6 +221,29 @@ class MetaRow(SQLModel, table=True):
     value: str = Field(sa_column=Column(Text, nullable=False))
 
 
+class TrialRow(SQLModel, table=True):
+    """Moved requests drawn to be replayed on another tier, and what the replays proved; NULL while they are out."""
+
+    __tablename__ = "trial"
+    id: int | None = Field(default=None, primary_key=True)
+    created_at_ms: int = _count()
+    author: str
+    config_version: int
+    target_json: str = Field(sa_column=Column(Text, nullable=False))
+    design_json: str = Field(sa_column=Column(Text, nullable=False))
+    proof_json: str | None = _maybe(Text)
+
+
+class ScenarioRow(SQLModel, table=True):
+    """A what-if kept by name."""
+
+    __tablename__ = "scenario"
+    name: str = Field(primary_key=True)
+    created_at_ms: int = _count()
+    author: str
+    scenario_json: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class DirtyDayRow(SQLModel, table=True):
     """A day whose cells are older than its rows.
 
