@@ -30,18 +30,21 @@ def import_(
     ] = None,
     rejects: Annotated[Path | None, typer.Option(help="Where bad rows go; by default FILE.rejects.jsonl.")] = None,
     db: DbOption = DEFAULT_DB,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML pushed as the first version when the ledger is new.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Import a log or a report of another tool, told by its content; importing it again changes nothing."""
+    from router_core.cli.ledgers import open_with_config
     from router_core.exchange.load import import_file
     from router_core.gateway.engine import key_path
     from router_core.ledger.rollup import refresh
-    from router_core.ledger.store import open_ledger
     from router_core.serving.hashing import read_hash_key
 
     if file is None:  # `tierwise import FILE` leaves the format to us
         format, file = "auto", format
-    with open_ledger(db) as ledger:
+    with open_with_config(db, config, author="tierwise import") as ledger:
         with _progress(f"Importing {file}", hidden=json) as step:
             report = import_file(
                 ledger,
@@ -64,6 +67,8 @@ def import_(
         note(f"tierwise: {file}, line {rejected.line}: {rejected.reason}")
     if report.rejected > len(report.rejects):
         note(f"tierwise: {report.rejected - len(report.rejects):,} more rejected rows are not named here")
+    if report.rejected and not report.loaded and not report.duplicates:
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -46,7 +46,8 @@ class Statement:
         told = [f"{self.file}: {self.format} of {self.rows:,} models."]
         if self.list_cost_nusd is not None:
             days = f"{self.since or 'the first day'} to {self.until or 'the last day'}"
-            told = [f"{self.file}: {self.rows:,} rows of {self.format}, {days}."]
+            rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+            told = [f"{self.file}: {rows} of {self.format}, {days}."]
             told.append(f"Total ${usd(self.list_cost_nusd)} at list.")
         if self.unpriced_calls:
             told.append(f"{self.unpriced_calls:,} calls have no known price and add nothing to it.")
