@@ -37,6 +37,7 @@ _NOUNS = (
     "spend",
     "project",
     "backtest",
+    "suggest",
     "trial",
     "claims",
     "calculate",

@@ -11,7 +11,6 @@ from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_j
 from router_core.errors import InputError, NoSupportError
 
 if TYPE_CHECKING:
-    from router_core.config import RoutingConfig
     from router_core.ledger.store import Ledger
     from router_core.projection import Preview, Projection
 
@@ -43,7 +42,7 @@ def project(
     if as_json:
         print_json(projection.as_json())
     else:
-        _print(projection, preview.config)
+        print_projection(projection)
     if fail_under is not None:
         _gate(projection, fail_under)
 
@@ -80,7 +79,8 @@ def _gate(projection: Projection, least: float) -> None:
         raise typer.Exit(1)
 
 
-def _print(projection: Projection, config: RoutingConfig) -> None:
+def print_projection(projection: Projection) -> None:
+    """Print a projection as a table for people."""
     from rich.console import Console
     from rich.table import Table
 

@@ -20,36 +20,55 @@ _KNOTS = (-0.6, -0.2, 0.2, 0.6)  # scores 20, 40, 60 and 80, on a scale of -1..1
 class Family:
     """One way for outcomes to depend on the score, and for tiers to differ in it.
 
-    Standard deviations are of the linear predictor over half the scale: ``slope`` is how far a tier's slope departs
-    from the shared one, ``bend`` how much all tiers' slopes change together at each knot, ``own_bend`` how much each
-    tier's changes beyond that. Every one of ``scales`` multiplies these three; what the log makes of each decides how
-    many replicates it gets, so that the log itself says how crooked the curves are, and with what doubt.
+    Standard deviations are of the linear predictor: ``level`` is how far a tier's level departs from the shared one,
+    ``slope`` how far its slope does over half the scale, ``bend`` how much all tiers' slopes change together at each
+    knot, ``own_bend`` how much each tier's changes beyond that. Every one of ``scales`` multiplies the last three; what
+    the log makes of each decides how many replicates it gets, so that the log itself says how crooked the curves are,
+    and with what doubt.
     """
 
     name: str
+    level: float
     slope: float
     bend: float = 0.0
     own_bend: float = 0.0
     scales: tuple[float, ...] = (1.0,)
     weights: tuple[float, ...] = (1.0,)
     drawn: bool = False
+    scaled_level: bool = False
 
 
 # Log odds of an outcome in 0..1: half a unit separates, say, 60 % from 72 %.
-_SHARES = (
-    Family("shared slope", 0.02),
-    Family("slope by tier", 1.0),
-    Family("bending", 0.6, 0.8, 0.5, (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 2.0, 1.0, 0.5), drawn=True),
+QUALITY = (
+    Family("shared slope", 2.0, 0.02),
+    Family("slope by tier", 2.0, 1.0),
+    Family("bending", 2.0, 0.6, 0.8, 0.5, (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 2.0, 1.0, 0.5), drawn=True),
 )
-# Logarithms of an amount: half a unit is a factor of 1.65. Tiers' verbosity differs far more in level than in slope.
-_AMOUNTS = (
-    Family("shared slope", 0.02),
-    Family("slope by tier", 0.5),
-    Family("bending", 0.3, 0.4, 0.25, (0.25, 0.5, 1.0, 2.0), (1.0, 2.0, 2.0, 1.0), drawn=True),
+# Logarithms of an amount: half a unit is a factor of 1.65. Models' verbosity differs, more in level than in slope.
+OUTPUT = (
+    Family("shared slope", 0.7, 0.02),
+    Family("slope by tier", 0.7, 0.5),
+    Family("bending", 0.7, 0.3, 0.4, 0.25, (0.25, 0.5, 1.0, 2.0), (1.0, 2.0, 2.0, 1.0), drawn=True),
 )
-FAMILIES: dict[Link, tuple[Family, ...]] = {"logit": _SHARES, "log": _AMOUNTS}
+# What is sent is the same text whichever tier gets it: tokenisers differ by a tenth or two, tool calls by more, but
+# hardly with the score.
+INPUT = (
+    Family("same text", 0.04, 0.02),
+    Family("slope by tier", 0.25, 0.15),
+    Family(
+        "bending",
+        0.12,
+        0.06,
+        0.4,
+        0.04,
+        (0.5, 1.0, 2.0, 4.0, 8.0),
+        (1.0, 2.0, 2.0, 1.0, 1.0),
+        drawn=True,
+        scaled_level=True,
+    ),
+)
 
-_LEVEL, _TIER_LEVEL, _SLOPE = 5.0, 2.0, 3.0  # weak: what any log of a hundred requests overrules
+_LEVEL, _SLOPE = 5.0, 3.0  # weak: what any log of a hundred requests overrules
 _FEATURE_LEVEL, _FEATURE_TIER, _FEATURE_SLOPE = 0.7, 0.3, 0.4  # where features' departures start; then estimated
 
 
@@ -69,22 +88,26 @@ def _prior(family: Family, tiers: int, scale: float, own: Floats) -> Prior:
     width = 2 + len(_KNOTS) * bool(family.bend)
     common = np.empty((1 + tiers, width))
     common[0] = [_LEVEL, _SLOPE, *[family.bend * scale] * (width - 2)]
-    common[1:] = [_TIER_LEVEL, family.slope * scale, *[family.own_bend * scale] * (width - 2)]
+    common[1:] = [
+        family.level * (scale if family.scaled_level else 1),
+        family.slope * scale,
+        *[family.own_bend * scale] * (width - 2),
+    ]
     drawn = np.zeros(common.shape, dtype=np.bool_)
     if family.drawn:
-        drawn[0, 2:] = drawn[1:, 1:] = True
+        drawn[0, 2:] = drawn[1:] = True
     return Prior(common, own, drawn)
 
 
 def fit_curves(
-    counts: Floats, sums: Floats, link: Link, random: np.random.Generator
-) -> Iterator[tuple[Family, Floats]]:
+    families: tuple[Family, ...], counts: Floats, sums: Floats, link: Link, random: np.random.Generator
+) -> Iterator[Floats]:
     """Fit every family and yield its expected outcome on the grid, (R, F, K, 101).
 
     ``counts`` and ``sums`` are (R, F, K, 101); row 0 is the log itself, the others its bootstrap replicates.
     """
-    for family in FAMILIES[link]:
-        yield family, expected_under(family, counts, sums, link, random)
+    for family in families:
+        yield expected_under(family, counts, sums, link, random)
 
 
 def expected_under(family: Family, counts: Floats, sums: Floats, link: Link, random: np.random.Generator) -> Floats:

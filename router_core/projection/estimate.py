@@ -27,13 +27,15 @@ Successors = frozenset[tuple[int, Price]]
 
 
 @dataclass
-class _Tables:
+class Tables:
     """What boundaries come to under one way of exploring and one tariff. Columns of ``point`` and ``draws`` are the
-    families of quality, then those of cost; of ``counts`` requests moved, moved without support, and moved onto each
-    tier. ``floor``, needed only where support is thin, is built when first asked for.
+    families of quality, of which there are ``families``, then those of cost; of ``counts`` requests moved, moved
+    without support, and moved onto each tier. ``floor``, needed only where support is thin, is built when first asked
+    for.
     """
 
     tariff: Tariff
+    families: int
     point: Table
     draws: Table
     counts: Table
@@ -41,7 +43,7 @@ class _Tables:
     _floor: Table | None = None
 
     @classmethod
-    def of(cls, prepared: Prepared, exploration: Exploration, tariff: Tariff) -> _Tables:
+    def of(cls, prepared: Prepared, exploration: Exploration, tariff: Tariff) -> Tables:
         live = prepared.live.exploration
         shape, families = prepared.live.starts.shape, len(prepared.log.quality)
         columns = families + len(prepared.log.input)
@@ -58,7 +60,7 @@ class _Tables:
         counts = Table.of(
             (move.under(exploration, live) for move in prepared.counts()), 2 + len(prepared.backed), shape
         )
-        return cls(tariff, table("log"), table("draws"), counts, floor)
+        return cls(tariff, families, table("log"), table("draws"), counts, floor)
 
     @property
     def floor(self) -> Table:
@@ -81,11 +83,11 @@ class Preview:
         self._prepared = prepare(cube, config, replicates, seed)
         self.live = self._prepared.live
         self._families = len(self._prepared.log.quality)
-        self._labels = cube.tally.labelled.sum(axis=(0, 1, 3))
+        self._labels: npt.NDArray[np.int64] = cube.tally.labelled.sum(axis=(0, 1, 3))
         self._quality = self._quality_as_logged()
         self._tariffs: dict[Successors, Tariff] = {}
         self._books: WeakKeyDictionary[PriceBook, Successors] = WeakKeyDictionary()
-        self._tables: dict[tuple[Exploration, Successors], _Tables] = {}
+        self._tables: dict[tuple[Exploration, Successors], Tables] = {}
         self._on_one_tier: dict[str, Floats] = {}
         self.notes = self._say_what_is_missing()
 
@@ -102,6 +104,21 @@ class Preview:
     def at_boundaries(self, boundaries: npt.ArrayLike, prices: PriceBook | None = None) -> Projection:
         """Project boundaries, (F, K) or (K,): the score at which each tier begins, cheapest first."""
         return self.project(self._target(boundaries), prices)
+
+    @property
+    def tables(self) -> Tables:
+        """What boundaries come to when exploration and prices stay as they are: what a search looks through."""
+        return self._at(self.live.exploration, frozenset())
+
+    @property
+    def quality_by_feature(self) -> Floats:
+        """Summed quality of each feature's requests as logged, (F,)."""
+        return self._quality
+
+    @property
+    def labels_by_tier(self) -> npt.NDArray[np.int64]:
+        """Labelled requests on each tier, (K,)."""
+        return self._labels
 
     def glance(self, boundaries: npt.ArrayLike) -> tuple[float, float]:
         """Return the changes in cost, nano-dollars, and in mean quality (NaN where unknown), without intervals."""
@@ -237,13 +254,13 @@ class Preview:
             found = self._tariffs[taken_over] = Tariff.of(self.cube, self.config, self.prices, dict(taken_over))
         return found
 
-    def _at(self, exploration: Exploration, taken_over: Successors) -> _Tables:
+    def _at(self, exploration: Exploration, taken_over: Successors) -> Tables:
         """Return the tables for one way of exploring and one tariff, building them when first asked for."""
         found = self._tables.get((exploration, taken_over))
         if found is None:
             if len(self._tables) > 4:  # each is some tens of megabytes; the live one is the oldest, and stays
                 del self._tables[list(self._tables)[1]]
-            found = _Tables.of(self._prepared, exploration, self._tariff(taken_over))
+            found = Tables.of(self._prepared, exploration, self._tariff(taken_over))
             self._tables[exploration, taken_over] = found
         return found
 

@@ -109,10 +109,7 @@ def read_outcomes(folder: str | Path, models: Sequence[str] = (), *, at_ms: int)
             wide[name].reindex(order).to_numpy(dtype=np.float64) if name in wide else np.full((len(kept), 1), np.nan)
         )
         values = np.broadcast_to(values, (len(kept), len(chosen)))
-        missing = float(np.isnan(values).mean())
-        if missing:
-            notes.append(f"{missing:.0%} of the answers have no {name.replace('_', ' ')}; they count as none.")
-        tokens.append(np.nan_to_num(values).astype(np.int64))
+        tokens.append(_complete(values, name.replace("_", " "), notes))
     prices = _prices(chosen, at_ms, notes)
     rates = np.array([[_nusd(price.input_usd_per_mtok), _nusd(price.output_usd_per_mtok)] for price in prices])
     groups = kept["category"].astype(str).tolist() if "category" in kept else [""] * len(kept)
@@ -181,6 +178,17 @@ def _price(model: str, at_ms: int) -> Price | None:
     listed = [price for price in catalogue() if price.model == model.lower() and price.processing == "standard"]
     usable = [price for price in listed if price.input_usd_per_mtok and price.output_usd_per_mtok]
     return max(usable, key=lambda price: price.effective_from, default=None)
+
+
+def _complete(values: Floats, what: str, notes: list[str]) -> Ints:
+    """Put the model's mean where a count was not recorded, and say so."""
+    unknown = np.isnan(values)
+    if unknown.any():
+        known = (~unknown).sum(axis=0)
+        mean = np.divide(np.nansum(values, axis=0), known, out=np.zeros(values.shape[1]), where=known > 0)
+        values = np.where(unknown, mean, values)
+        notes.append(f"{unknown.mean():.0%} of the answers have no {what} recorded; their model's mean stands in.")
+    return np.rint(values).astype(np.int64)
 
 
 def _prices(models: Sequence[str], at_ms: int, notes: list[str]) -> list[Price]:

@@ -13,7 +13,7 @@ from router_core.config import RoutingConfig
 from router_core.projection import quality
 from router_core.projection.bootstrap import Draws, as_logged, resample
 from router_core.projection.cube import POLICY, Cube
-from router_core.projection.curves import fit_curves
+from router_core.projection.curves import INPUT, OUTPUT, QUALITY, fit_curves
 from router_core.projection.pricing import ESCALATION
 from router_core.projection.support import supported
 from router_core.projection.tables import Reassignment
@@ -23,6 +23,9 @@ from router_core.projection.tokens import levels, unit_of
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
+
+
+_CARRIED = np.float32(0.0)  # of an answer's departure from the usual length, what another model's would share
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,11 @@ class Prepared:
             for place, (amount, level) in enumerate(((sums.input, of_input), (sums.output, side.output[family]))):
                 rate = tariff.rates[..., place, None].astype(dtype)
                 now = spent if place == 0 else np.zeros_like(spent)
-                parts.append(Reassignment.of(amount / level[:, None], level * rate, now, self.live_tier))
+                # How many requests' worth of tokens these were: what was sent goes to the new tier as it is, but only
+                # part of what made an answer long was the request.
+                worth = amount / level[:, None]
+                mass = worth if place == 0 else _CARRIED * worth + (1 - _CARRIED) * sums.served
+                parts.append(Reassignment.of(mass, level * rate, now, self.live_tier))
             if side.escalation:
                 level = side.escalation[family] * tariff.stepped[:, None].astype(dtype)
                 parts.append(Reassignment.of(sums.served, level, escalated, self.live_tier))
@@ -130,19 +137,19 @@ def prepare(cube: Cube, config: RoutingConfig, replicates: int, seed: int) -> Pr
 
     fitted: list[list[tuple[Floats, Floats]]] = [[], [], [], []]
     if tally.labelled.any():
-        fitted[0] = _kept(
-            expected for _, expected in fit_curves(joined("labelled"), joined("quality"), "logit", random)
-        )
+        fitted[0] = _kept(fit_curves(QUALITY, joined("labelled"), joined("quality"), "logit", random))
     if tally.served.any():
         served = joined("served")
-        for place, (name, total, squares) in enumerate(
-            (("input", tally.input, tally.input_squares), ("output", tally.output, tally.output_squares)), start=1
-        ):
-            fitted[place] = _kept(levels(served, joined(name), unit_of(tally.served, total, squares), random))
+        units = (
+            unit_of(tally.served, tally.input, tally.input_squares),
+            unit_of(tally.served, tally.output, tally.output_squares),
+        )
+        fitted[1] = _kept(levels(INPUT, served, joined("input"), units[0], random))
+        fitted[2] = _kept(levels(OUTPUT, served, joined("output"), units[1], random))
         if tally.escalation_cost.any():
             share = _ratio(tally.escalation_cost, tally.served)
             money = np.concatenate([(side.served * share).sum(axis=1) for side in sums])
-            fitted[3] = _kept(levels(served, money, cube.calls.mean_cost(ESCALATION), random))
+            fitted[3] = _kept(levels(OUTPUT, served, money, cube.calls.mean_cost(ESCALATION), random))
     sides = [Side(side, *([level[part] for level in family] for family in fitted)) for part, side in enumerate(sums)]
     return Prepared(cube, live, live.tier_of(), sides[0], sides[1], supported(cube))
 

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 
 _BIN = 10  # scores
-_PLAIN = (Family("shared slope", 0.02), Family("slope by tier", 3.0))
+_PLAIN = (Family("shared slope", 3.0, 0.02), Family("slope by tier", 3.0, 3.0))
 REPLAYED = 100
 
 

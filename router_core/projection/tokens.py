@@ -7,19 +7,21 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from router_core.projection.curves import fit_curves
+from router_core.projection.curves import Family, fit_curves
 
 Floats = npt.NDArray[np.floating]
 
 
-def levels(served: Floats, sums: Floats, unit: float, random: np.random.Generator) -> Iterator[Floats]:
+def levels(
+    families: tuple[Family, ...], served: Floats, sums: Floats, unit: float, random: np.random.Generator
+) -> Iterator[Floats]:
     """Yield, for each family of curves, the expected amount a request, (R, F, K, 101).
 
     ``served`` and ``sums`` are (R, F, K, 101): requests that called a model, and their tokens or nano-dollars.
     ``unit`` is the variance of one request's amount over its mean: counted in it, amounts vary as counts do, which is
     what the fit takes them to be.
     """
-    for _, expected in fit_curves(served, sums / unit, "log", random):
+    for expected in fit_curves(families, served, sums / unit, "log", random):
         yield unit * expected
 
 

@@ -120,10 +120,15 @@ def _median(values: Floats) -> float:
     return 0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
 
 
+def lower_place(replicates: int) -> int:
+    """Return the place, in rising order of so many draws, of the lower end of a 95 % interval."""
+    return int(0.025 * (replicates - 1))
+
+
 def ends(draws: Floats) -> tuple[float, float]:
     """Return the union of the families' 95 % intervals, from draws (families, R)."""
     replicates = draws.shape[1]
-    first = int(0.025 * (replicates - 1))
+    first = lower_place(replicates)
     last = replicates - 1 - first
     ordered = np.partition(draws, (first, last), axis=1)
     return float(ordered[:, first].min()), float(ordered[:, last].max())
