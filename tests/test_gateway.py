@@ -41,7 +41,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("gateway")
     with upstream() as url:
         models = {"cheap": "ok", "strong": "ok", **FAULTS, "nowhere": "ok", "saved": "ok"}
-        config = write_config(folder / "config.yaml", url, models, timeout="0.5", cooldown_time="0")
+        config = write_config(folder / "config.yaml", url, models, timeout="1.5", cooldown_time="0")
         text = config.read_text().replace("nowhere: {provider: up,", "nowhere: {provider: closed,")
         text += "fallbacks: {busy: [saved], page: [saved], slow-to-answer: [saved], cuts-early: [saved]}\n"
         text = text.replace("providers:\n", 'providers:\n  closed: {base_url: "http://127.0.0.1:9/v1"}\n')
