@@ -48,7 +48,7 @@ screenshots: setup browser
 lock: setup
 	$(BIN)/python -m pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
-	  --no-emit-trusted-host --no-emit-options --extra dev --extra postgres --output-file constraints.txt pyproject.toml
+	  --no-emit-trusted-host --no-emit-options --extra dev --extra postgres --extra archive --output-file constraints.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
