@@ -1,10 +1,14 @@
-"""Take the pictures of every page from demo data, for the README: `make screenshots`."""
+"""Take the pictures of every page from demo data, for the README: `make screenshots`.
+
+Names of pictures as arguments take only those.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image
@@ -14,12 +18,17 @@ FOLDER = Path(__file__).parents[2] / "dashboard" / "static" / "screenshots"
 PAGES = {
     "overview": "",
     "tiers": "tiers",
+    "quality": "quality",
+    "explorer": "explorer",
+    "decision": "explorer?decision={escalated}&draft=,MEDIUM:60,COMPLEX:85",
     "tuning": "tuning?draft=,MEDIUM:52,COMPLEX:82,REASONING:95",
     "prices": "prices",
+    "review_queue": "review_queue",
     "versions": "versions",
+    "health": "health",
 }
 LOOKS = {"light": ("light", (1440, 900)), "dark": ("dark", (1440, 900)), "phone": ("light", (390, 844))}
-TALLEST = 2600
+TALLEST = 3200
 
 
 def main() -> None:
@@ -27,22 +36,34 @@ def main() -> None:
     if not Path(CHROMIUM).exists():
         sys.exit("no Chromium here: install it (Debian: apt-get install chromium) to take the pictures")
     FOLDER.mkdir(parents=True, exist_ok=True)
+    wanted = {name: address for name, address in PAGES.items() if name in (sys.argv[1:] or PAGES)}
     with tempfile.TemporaryDirectory() as folder:
         ledger = Path(folder) / "demo.db"
         tierwise("demo", "--db", str(ledger), "--decisions", "200000", "--days", "61", "--seed", "1")
+        shown = {name: address.format(escalated=escalated(ledger)) for name, address in wanted.items()}
         with dashboard(ledger) as address, chromium() as browser:
             for name, (theme, size) in LOOKS.items():
                 tab = Tab(look(browser, theme, size), address)
-                for path in take(tab, name, size):
+                for path in take(tab, shown, name, size):
                     print(path)
                 tab.close()
                 if tab.wrong:
                     sys.exit("\n".join(tab.wrong))
 
 
-def take(tab: Tab, shown: str, size: tuple[int, int]) -> Iterator[Path]:
+def escalated(ledger: Path) -> str:
+    """Return the id of a decision that has something to tell: its model failed over, then its draft was turned down."""
+    with sqlite3.connect(ledger) as connection:
+        row = connection.execute(
+            "SELECT HEX(id) FROM decision WHERE escalations > 0 ORDER BY failovers DESC, score DESC LIMIT 1"
+        ).fetchone()
+    connection.close()
+    return str(row[0])
+
+
+def take(tab: Tab, pages: Mapping[str, str], shown: str, size: tuple[int, int]) -> Iterator[Path]:
     """Take each page as tall as it is, in few colours so that the files stay small."""
-    for name, address in PAGES.items():
+    for name, address in pages.items():
         view = tab.open(address)
         height = view.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
         view.set_viewport_size({"width": size[0], "height": max(size[1], min(TALLEST, int(height)))})
