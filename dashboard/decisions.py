@@ -101,7 +101,7 @@ def listed(found: Found, zone: ZoneInfo) -> pd.DataFrame:
             "tier": line.tier,
             "reason": line.reason.name.lower(),
             "score": line.score,
-            "model": line.model or "–",
+            "model": line.model or STRATEGIES[line.strategy],
             "status": line.status.name.lower().replace("_", " "),
             "attempts": line.attempts,
             "input": line.input_tokens,

@@ -55,7 +55,8 @@ def escalated(ledger: Path) -> str:
     """Return the id of a decision that has something to tell: its model failed over, then its draft was turned down."""
     with sqlite3.connect(ledger) as connection:
         row = connection.execute(
-            "SELECT HEX(id) FROM decision WHERE escalations > 0 ORDER BY failovers DESC, score DESC LIMIT 1"
+            "SELECT HEX(id) FROM decision WHERE escalations > 0 AND reason = 0 AND score >= 50 "
+            "ORDER BY failovers DESC, score LIMIT 1"
         ).fetchone()
     connection.close()
     return str(row[0])
