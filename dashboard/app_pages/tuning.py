@@ -167,7 +167,9 @@ def _sliders(scope: str, draft: Draft, live: Version) -> None:
     with st.grid(len(values) - 1, min_column_width=150, gap="small") if len(values) > 1 else st.container():
         for index, tier in enumerate(config.tiers[1:], start=1):
             key = f"starts:{scope}:{tier.name}"
-            st.session_state[key] = values[index]
+            # Set only what differs: a value sent back unasked would undo what the reader has pressed meanwhile.
+            if st.session_state.get(key) != values[index]:
+                st.session_state[key] = values[index]
             live_mark = f" (live: {now[index]})" if now[index] != values[index] else ""
             st.slider(
                 f"{tier.name} starts at{live_mark}",

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 import running
 from gateways import gateway, write_config
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from running import Tab
 from upstream import upstream
 
@@ -19,16 +19,22 @@ from router_core.ledger.store import open_ledger
 from router_core.lifecycle import versions
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=15_000)
 
 PAGES = {"": "Overview", "tiers": "Tiers and routes", "tuning": "Tuning", "prices": "Prices", "versions": "Versions"}
 Opened = Callable[..., Tab]
 Demo = tuple[str, Path]
 
 
+def shown(view: Page, label: str) -> Locator:
+    """Return where a figure of the row stands."""
+    metric = view.get_by_test_id("stMetric").filter(has=view.get_by_text(label, exact=True))
+    return metric.get_by_test_id("stMetricValue")
+
+
 def figure(view: Page, label: str) -> str:
     """Return what a figure of the row says."""
-    metric = view.get_by_test_id("stMetric").filter(has=view.get_by_text(label, exact=True))
-    return metric.get_by_test_id("stMetricValue").inner_text()
+    return shown(view, label).inner_text()
 
 
 def press(tab: Tab, slider: str, key: str, times: int = 1) -> None:
@@ -91,13 +97,17 @@ def test_a_boundary_is_moved_previewed_pushed_and_rolled_back(demo: Demo, tab: O
     view = tuning.open("tuning")
     with open_ledger(ledger) as opened:
         first = versions.live(opened)
-    assert figure(view, "Saving") == "0.0%"
+    expect(shown(view, "Saving")).to_have_text("0.0%")
     press(tuning, "MEDIUM starts at", "ArrowRight", times=5)
+    expect(shown(view, "Saving")).not_to_have_text("0.0%")
     one = figure(view, "Saving")
-    assert one != "0.0%"
     press(tuning, "MEDIUM starts at", "ArrowRight", times=5)
-    assert figure(view, "Saving") != one
-    assert f"MEDIUM:{first.config.boundaries()[1] + 10}" in unquote(view.url)
+    expect(shown(view, "Saving")).not_to_have_text(one)
+    # Keys pressed faster than the page follows are not lost.
+    boundary = first.config.boundaries()[1] + 10
+    expect(view.get_by_role("slider", name="MEDIUM starts at")).to_have_value(str(boundary))
+    expect(view.get_by_text(f"score_min: {boundary}")).to_be_visible()
+    assert f"MEDIUM:{boundary}" in unquote(view.url)
     view.get_by_role("textbox", name="Note").fill("ten points more for the cheapest tier")
     view.get_by_role("textbox", name="Note").press("Tab")
     tuning.settle()
