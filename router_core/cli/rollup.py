@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, print_json
+from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_json
+from router_core.errors import InputError
+
+if TYPE_CHECKING:
+    from router_core.ledger.rollup import Engine
 
 
 @app.command()
@@ -14,6 +19,16 @@ def rollup(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Sum every day anew, not only those that changed.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option("--engine", help="What sums: sql (the database itself), duckdb, or spark.")
+    ] = "sql",
+    master: Annotated[
+        str, typer.Option("--master", help="Address of the Spark cluster, such as spark://host:7077.")
+    ] = "local[*]",
+    staging: Annotated[
+        Path | None,
+        typer.Option("--staging", help="Folder that all of a Spark cluster can read, for days on their way."),
+    ] = None,
     db: DbOption = DEFAULT_DB,
     as_json: JsonOption = False,
 ) -> None:
@@ -25,6 +40,7 @@ def rollup(
     from router_core.ledger.store import open_ledger
     from router_core.ledger.writer import replay_spool
 
+    summing = _engine(engine, master, staging)
     with (
         open_ledger(db, create=False) as ledger,
         Progress(console=Console(stderr=True), transient=True) as bar,
@@ -34,11 +50,18 @@ def rollup(
         report = refresh(
             ledger,
             rebuild=rebuild,
+            engine=summing,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if as_json:
         print_json(
-            {"days": report.days, "cells": report.cells, "replayed": replayed, "seconds": round(report.seconds, 3)}
+            {
+                "days": report.days,
+                "cells": report.cells,
+                "replayed": replayed,
+                "seconds": round(report.seconds, 3),
+                "waiting": [{"day": day.isoformat(), "why": why} for day, why in report.waiting],
+            }
         )
         return
     if replayed:
@@ -47,3 +70,19 @@ def rollup(
         typer.echo(f"{report.days:,} days were summed into {report.cells:,} cells in {report.seconds:.1f} s.")
     else:
         typer.echo("Every day is summed already.")
+    for day, why in report.waiting:
+        note(f"{day} is left as it was, since its rows could not be read: {why}")
+
+
+def _engine(name: str, master: str, staging: Path | None) -> Engine | None:
+    if name == "sql":
+        return None
+    if name == "duckdb":
+        from router_core.ledger.engines.by_duckdb import DuckDb
+
+        return DuckDb()
+    if name == "spark":
+        from router_core.ledger.engines.by_spark import Spark
+
+        return Spark(master, staging)
+    raise InputError(f"--engine is sql, duckdb or spark, not {name!r}")

@@ -27,6 +27,7 @@ _FIGURES = (
     "SELECT COUNT(*) AS labels, SUM(labels.quality_ppm) AS label_ppm FROM quality_label labels "
     "WHERE decision_id >= :low AND decision_id < :high",
 )
+_FOLDER = sa.text("SELECT folder FROM archived_day WHERE day = :day")
 _BACK = sa.text("UPDATE archived_day SET pruned = 0 WHERE day = :day")
 
 
@@ -55,6 +56,18 @@ def archived(ledger: Ledger, folder: Path, day: int) -> Manifest:
         raise InputError(f"this archive does not hold {date_of(day)} any more; bring back a copy", source=str(folder))
     manifest.check(day)
     return manifest
+
+
+def unchanged(ledger: Ledger, connection: Connection, day: int) -> Manifest | None:
+    """Return the manifest of the archive that has a day exactly as the connection sees it, None where there is none."""
+    folder = connection.execute(_FOLDER, {"day": day}).scalar()
+    if folder is None:
+        return None
+    try:
+        manifest = archived(ledger, Path(folder), day)
+    except InputError:
+        return None
+    return manifest if manifest.days[day].figures == figures(connection, *ledger.days.id_range(day, day)) else None
 
 
 def bring_back(ledger: Ledger, folder: Path, day: int) -> int:

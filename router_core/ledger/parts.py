@@ -22,7 +22,7 @@ ROWS = 65_536  # of a batch, and of a row group
 _KIND_OF = {"needed_tier_id": "tier"}  # any other is called like its column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One table of a day. ``kinds`` are the columns that hold numbers of names, each with the kind of name; ``schema``
     has those numbers, and ``named`` in their place the names, the column called without its ``_id``."""

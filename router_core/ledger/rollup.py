@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -31,6 +32,9 @@ from router_core.ledger.label_cells import TABLES as LABEL_TABLES
 from router_core.ledger.label_cells import insert_label_cells, sum_labels
 from router_core.ledger.latency import pack
 from router_core.ledger.store import Ledger, mark_dirty
+
+if TYPE_CHECKING:
+    from router_core.ledger.manifest import Manifest
 
 WATERMARK = "rollup_watermark"
 _TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell", *LABEL_TABLES)
@@ -74,8 +78,13 @@ class DaySums:
     agreements: list[Row]
 
 
-Engine = Callable[[Ledger, Sequence[int]], Iterable[DaySums]]
-"""Sums days that are marked dirty, in any order; leaves out those that are not any more."""
+class Engine(Protocol):
+    """What sums days that are marked dirty, in any order; it leaves out those that are not any more."""
+
+    reads_archives: bool
+
+    def sums(self, ledger: Ledger, days: Sequence[int], archives: Mapping[int, Manifest]) -> Iterable[DaySums]:
+        """Yield the cells of days: where ``archives`` has one from there, else from the ledger's rows."""
 
 
 def refresh(
@@ -94,38 +103,39 @@ def refresh(
     the database fails.
     """
     began = time.perf_counter()
+    engine = engine or _Database()
+    waiting: dict[int, str] = {}
     if rebuild:
-        _mark_all(ledger)
+        _mark_all(ledger, engine, waiting)
     with ledger.reading() as connection:
         dirty = [int(day) for day in connection.execute(_DIRTY).scalars()]
         pruned = pruned_days(connection)
-    waiting = tuple(_bring_back(ledger, [(day, pruned[day]) for day in dirty if day in pruned]))
-    behind = {day for day, _ in waiting}
-    ready = [day for day in dirty if date_of(day) not in behind]
+        rows = {day for day in dirty if day in pruned and _has_rows(connection, ledger.days, day)}
+    archives: dict[int, Manifest] = {}
+    for day in dirty:
+        if day in pruned:
+            from router_core.ledger.archive_days import archived, bring_back  # few ledgers need it; it reads Parquet
+
+            try:
+                if engine.reads_archives and day not in rows:
+                    archives[day] = archived(ledger, pruned[day], day)
+                else:
+                    bring_back(ledger, pruned[day], day)
+            except InputError as error:
+                waiting[day] = str(error)
+    ready = [day for day in dirty if day not in waiting]
     cells = done = 0
     if progress is not None:
         progress(0, len(ready))
-    for sums in (engine or _by_database)(ledger, ready):
+    for sums in engine.sums(ledger, ready, archives) if ready else ():
         cells += _replace(ledger, sums)
         done += 1
         if progress is not None:
             progress(done, len(ready))
     if progress is not None and done < len(ready):  # another rollup was faster with some
         progress(len(ready), len(ready))
-    return RollupReport(len(ready), cells, time.perf_counter() - began, waiting)
-
-
-def _bring_back(ledger: Ledger, days: list[tuple[int, Path]]) -> Iterator[tuple[date, str]]:
-    """Bring rows back from their archives; yields the days where that cannot be done, and why."""
-    if not days:
-        return
-    from router_core.ledger.archive_days import bring_back  # few ledgers ever need it, and it reads Parquet
-
-    for day, folder in days:
-        try:
-            bring_back(ledger, folder, day)
-        except InputError as error:
-            yield date_of(day), str(error)
+    late = tuple((date_of(day), why) for day, why in sorted(waiting.items()))
+    return RollupReport(len(ready), cells, time.perf_counter() - began, late)
 
 
 def pruned_days(connection: Connection) -> dict[int, Path]:
@@ -133,12 +143,27 @@ def pruned_days(connection: Connection) -> dict[int, Path]:
     return {row.day: Path(row.folder) for row in connection.execute(_PRUNED)}
 
 
-def _mark_all(ledger: Ledger) -> None:
+def _mark_all(ledger: Ledger, engine: Engine, waiting: dict[int, str]) -> None:
     with ledger.reading() as connection:
-        days = list(days_with_rows(connection, ledger.days))
+        days = set(days_with_rows(connection, ledger.days))
+        pruned = pruned_days(connection) if engine.reads_archives else {}
+    for day, folder in pruned.items():
+        from router_core.ledger.archive_days import archived
+
+        try:
+            archived(ledger, folder, day)
+            days.add(day)
+        except InputError as error:
+            waiting[day] = str(error)  # not marked, since its cells are as good as they were
     with ledger.writing() as connection:
         if days:
             mark_dirty(connection, days)
+
+
+def _has_rows(connection: Connection, days: Days, day: int) -> bool:
+    low, high = days.id_range(day, day)
+    found = connection.execute(_NEXT, {"low": low}).scalar()
+    return found is not None and bytes(found) < high
 
 
 def days_with_rows(connection: Connection, days: Days) -> Iterator[int]:
@@ -150,15 +175,18 @@ def days_with_rows(connection: Connection, days: Days) -> Iterator[int]:
         low = days.id_range(day, day)[1]
 
 
-def _by_database(ledger: Ledger, days: Sequence[int]) -> Iterator[DaySums]:
-    for day in days:
-        with ledger.reading() as connection:
-            generation = connection.execute(_GENERATION, {"day": day}).scalar()
-            if generation is None:
-                continue  # another rollup was faster
-            hours, latencies, evidence = _sum_day(connection, ledger.days, day)
-            labels, agreements = sum_labels(connection, *ledger.days.id_range(day, day))
-        yield DaySums(day, generation, hours, latencies, evidence, labels, agreements)
+class _Database:
+    reads_archives = False
+
+    def sums(self, ledger: Ledger, days: Sequence[int], archives: Mapping[int, Manifest]) -> Iterator[DaySums]:
+        for day in days:
+            with ledger.reading() as connection:
+                generation = connection.execute(_GENERATION, {"day": day}).scalar()
+                if generation is None:
+                    continue  # another rollup was faster
+                hours, latencies, evidence = _sum_day(connection, ledger.days, day)
+                labels, agreements = sum_labels(connection, *ledger.days.id_range(day, day))
+            yield DaySums(day, generation, hours, latencies, evidence, labels, agreements)
 
 
 def _replace(ledger: Ledger, sums: DaySums) -> int:
