@@ -21,6 +21,7 @@ PAGES = {
     ],
     "Optimise": [
         st.Page(HERE / "app_pages/tuning.py", title="Tuning", icon=":material/tune:"),
+        st.Page(HERE / "app_pages/what_if.py", title="What-if", icon=":material/experiment:"),
         st.Page(HERE / "app_pages/prices.py", title="Prices", icon=":material/sell:"),
     ],
     "Govern": [
