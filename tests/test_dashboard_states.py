@@ -14,7 +14,7 @@ from router_core.ledger.rollup import refresh
 from router_core.ledger.store import open_ledger
 
 demo_source, empty_app, demo_app = apps.demo_source, apps.empty_app, apps.demo_app
-PAGES = ("quality", "explorer", "review_queue", "health")
+PAGES = ("quality", "explorer", "what_if", "review_queue", "health")
 NONSENSE = {
     "days": "x",
     "team": "<script>",
@@ -26,6 +26,10 @@ NONSENSE = {
     "after": "?",
     "draft": ";;,MEDIUM:999",
     "events_before": "-3",
+    "view": "nothing",
+    "requests": "-9e99",
+    "models": "<i>",
+    "against": "7",
 }
 
 
@@ -34,6 +38,8 @@ def test_a_new_ledger_says_what_to_do_next(page: str, empty_app: Path) -> None:
     app = opened(page)
     if page == "health":
         assert "there are no requests yet" in next(frame.value for frame in app.dataframe)["state"].tolist()
+    elif page == "what_if":
+        assert "made-up million requests" in words(app)
     else:
         assert "No requests yet" in words(app)
 
@@ -65,7 +71,7 @@ def test_one_request_is_enough(page: str, served: str, empty_app: Path) -> None:
 def test_nonsense_in_the_link_falls_back_to_the_usual_view(page: str, demo_app: Path) -> None:
     app = opened(page, **NONSENSE)
     assert "Nothing in this view" not in words(app)
-    assert "Demo data" in words(app)
+    assert page == "what_if" or "Demo data" in words(app)
 
 
 @pytest.mark.parametrize("page", PAGES)

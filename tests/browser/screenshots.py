@@ -22,6 +22,8 @@ PAGES = {
     "explorer": "explorer",
     "decision": "explorer?decision={escalated}&draft=,MEDIUM:60,COMPLEX:85",
     "tuning": "tuning?draft=,MEDIUM:52,COMPLEX:82,REASONING:95",
+    "what_if": "what_if",
+    "claims": "what_if?view=Published claims",
     "prices": "prices",
     "review_queue": "review_queue",
     "versions": "versions",
