@@ -173,7 +173,8 @@ def _stand_in(mass: Floats, count: Ints, weight: Floats, feature: Ints, old: Int
 
 def _at(families: list[npt.NDArray[np.floating]], feature: Ints, tier: Ints, score: Ints) -> Floats:
     """Return what each family expects at these cells, (families, cells)."""
-    return np.array([family[0, feature, tier, score] for family in families], dtype=float).reshape(-1, len(feature))
+    found = [family[0, feature, tier, score] for family in families]
+    return np.array(found, dtype=float).reshape(len(families), len(feature))
 
 
 class _Costs:

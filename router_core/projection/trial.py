@@ -54,7 +54,12 @@ class Plan:
         if replays < 2:
             raise InputError(f"a trial takes two replays at least, not {replays}; 100 is a good number")
         if not len(moves):
-            raise NoSupportError("this change moves no request of the log, so there is nothing to prove")
+            raise NoSupportError(
+                "the requests this change would move were all routed by an older configuration, so there is no answer "
+                "under the live one to set new answers against"
+                if moves.undrawn
+                else "this change moves no request of the log, so there is nothing to prove"
+            )
         wanted = min(replays, moves.requests)
         load = moves.count * np.abs(moves.weight) * moves.spread
         order = np.lexsort((moves.score, moves.feature, moves.gain))
