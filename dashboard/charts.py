@@ -27,6 +27,7 @@ TIERS: Final = (
 LIVE: Final = theme.CATEGORY_6
 DRAFT: Final = theme.CATEGORY_7
 BASELINE: Final = theme.CATEGORY_8
+OTHER: Final = theme.CATEGORY_9
 GROUND: Final = theme.BG_COLOR
 
 CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}

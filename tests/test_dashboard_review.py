@@ -26,6 +26,23 @@ def answer(app: AppTest, tier: str, grade: str) -> AppTest:
     return checked(app.button(key=f"grade_{grade}").click().run())
 
 
+REVIEWED = (
+    "SELECT t.name, COUNT(*) FROM quality_label l JOIN decision d ON d.id = l.decision_id "
+    "JOIN dimension t ON t.id = d.tier_id WHERE l.source = 4 AND l.needed_tier_id IS NOT NULL "
+    "AND l.note <> 'review' GROUP BY 1"
+)
+
+
+def counted(found: list[tuple[object, ...]]) -> dict[str, int]:
+    return {str(name): int(str(count)) for name, count in found}
+
+
+def progress(app: AppTest) -> list[str]:
+    """What the bars under "Reviewed so far" say."""
+    texts = [bar.proto.text for bar in app.get("progress")]
+    return [text for text in texts if text.partition(" ")[0] in TIERS]
+
+
 def current(app: AppTest) -> Round:
     found = app.session_state["review_round"]
     assert isinstance(found, Round)
@@ -43,6 +60,10 @@ def test_both_answers_make_a_label_and_the_next_request_comes(demo_app: Path) ->
     assert (label.source, label.quality, label.needed_tier) == (QualitySource.PERSON, 0.75, "MEDIUM")
     assert (decision.quality, decision.quality_source) == (0.75, QualitySource.PERSON)
     assert f"You said **MEDIUM**, it had **{decision.tier}**" in words(app)
+    before = counted(rows(demo_app, REVIEWED))
+    app.run()
+    after = {text.partition(" ")[0]: int(text.partition(" ")[2].replace(",", "")) for text in progress(app)}
+    assert after == {tier: before.get(tier, 0) + (tier == decision.tier) for tier in TIERS}
 
 
 def test_nothing_tells_the_tier_or_model_before_the_answer(demo_app: Path) -> None:

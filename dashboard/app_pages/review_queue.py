@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Final
 
 import pandas as pd
@@ -16,7 +17,7 @@ from router_core.errors import LedgerError, TierwiseError
 from router_core.ledger.record import Record
 from router_core.lifecycle.versions import Version
 
-ROUND, DRAWN = "review_round", "review_drawn"
+ROUND, DRAWN, BEFORE, SINCE = "review_round", "review_drawn", "review_before", "review_since"
 _GRADE_KEYS: Final = "ASDFG"
 
 
@@ -56,7 +57,7 @@ def main() -> None:
             _ask(stamp, current, current.current, live, is_demo=window.is_demo)
     with right:
         _last(stamp, current, tiers)
-        _progress(stamp, view, tiers)
+        _progress(tiers)
 
 
 def _begin(stamp: Stamp, view: View, tiers: tuple[str, ...]) -> None:
@@ -64,6 +65,8 @@ def _begin(stamp: Stamp, view: View, tiers: tuple[str, ...]) -> None:
     of = (stamp.url, stamp.file, view, tiers)
     if st.session_state.get(DRAWN) != of or ROUND not in st.session_state:
         st.session_state[DRAWN] = of
+        st.session_state[BEFORE] = reviewing.by_people(stamp, view)
+        st.session_state[SINCE] = {}
         _draw(view, tiers)
 
 
@@ -175,6 +178,8 @@ def _choose(*, needed: str | None = None, quality: float | None = None) -> None:
         except TierwiseError as error:
             ui.say(f"{ui.refusal(error)} Answer again.", done=False)
         else:
+            said = answered.said[-1].decision
+            st.session_state[SINCE][said] = reviewing.asked(st.session_state[DRAWN][1], said).decision.tier
             current = answered
     st.session_state[ROUND] = current
 
@@ -222,13 +227,13 @@ def _last(stamp: Stamp, current: Round, tiers: tuple[str, ...]) -> None:
         )
 
 
-def _progress(stamp: Stamp, view: View, tiers: tuple[str, ...]) -> None:
-    counts = reviewing.by_people(stamp, view)
+def _progress(tiers: tuple[str, ...]) -> None:
+    """Count what people had said before this visit, and what was said since."""
+    since = Counter(st.session_state[SINCE].values())
     with ui.card("Reviewed so far", f"in this view; {WANTED} a tier tell enough", key="so_far", tall=False):
         for tier in tiers:
-            count = counts.get(tier, 0)
+            count = st.session_state[BEFORE].get(tier, 0) + since[tier]
             st.progress(min(count / WANTED, 1.0), text=f"{tier} {wording.count(count)}")
-        st.caption("Labels are kept at once, and counted here within seconds.")
 
 
 def _finished(stamp: Stamp, current: Round, tiers: tuple[str, ...]) -> None:
@@ -244,15 +249,6 @@ def _finished(stamp: Stamp, current: Round, tiers: tuple[str, ...]) -> None:
                 ):
                     share = words.count(word) / len(words)
                     ui.metric(word.capitalize(), wording.share(share, digits=0), help=help)
-            st.dataframe(
-                pd.DataFrame(
-                    [_row(said, decision.tier, word) for (said, decision), word in zip(rows, words, strict=True)]
-                ),
-                key="round",
-                hide_index=True,
-                height="content",
-                alt="Your answers of this round beside the tiers that were assigned",
-            )
         with st.container(horizontal=True, gap="xsmall"):
             st.button(
                 "Another round",
@@ -263,6 +259,17 @@ def _finished(stamp: Stamp, current: Round, tiers: tuple[str, ...]) -> None:
                 on_click=_again,
             )
             st.page_link("app_pages/quality.py", label="What it says of quality", icon=":material/verified:")
+
+        if rows:
+            st.dataframe(
+                pd.DataFrame(
+                    [_row(said, decision.tier, word) for (said, decision), word in zip(rows, words, strict=True)]
+                ),
+                key="round",
+                hide_index=True,
+                height="content",
+                alt="Your answers of this round beside the tiers that were assigned",
+            )
 
 
 def _row(said: Said, assigned: str, word: str) -> dict[str, object]:
@@ -275,7 +282,7 @@ def _row(said: Said, assigned: str, word: str) -> dict[str, object]:
 
 
 def _again() -> None:
-    _, _, view, tiers = st.session_state[DRAWN]
+    *_, view, tiers = st.session_state[DRAWN]
     try:
         _draw(view, tiers)
     except TierwiseError as error:

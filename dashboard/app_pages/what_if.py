@@ -224,9 +224,9 @@ def _result(
 
 
 def _colours(config: RoutingConfig) -> dict[str, str]:
-    """Return the colour of each model: that of the cheapest tier it serves."""
+    """Return the colours of the parts of a bill: a model has that of the cheapest tier it serves."""
     tiers = charts.tier_colours(config.tier_names)
-    return {
+    return {plan.CLASSIFIER: charts.OTHER} | {
         plan.short(plan.seller(config, model)): tiers[tier.name]
         for tier in reversed(config.tiers)
         for model in tier.models
