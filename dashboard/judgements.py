@@ -160,6 +160,29 @@ def coverage(frame: pd.DataFrame, requests: pd.DataFrame) -> pd.DataFrame:
     return shares
 
 
+def checks(frame: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a feature and tier whose answers are checked, the most troubled first.
+
+    From labels by ``feature``, ``tier`` and ``source``, and spend lines by ``feature`` and ``tier``: ``checked`` and
+    ``failed`` answers, ``share`` of them that failed, and ``escalated``, the share of requests whose draft was refused.
+    """
+    said = frame[frame["source"] == "check"].groupby(["feature", "tier"])[["labels", "quality"]].sum()
+    asked = lines.groupby(["feature", "tier"])[["decisions", "escalations"]].sum()
+    rows = asked.join(said, how="left").fillna(0.0)
+    rows = rows[(rows["labels"] > 0) | (rows["escalations"] > 0)]
+    failed = rows["labels"] - rows["quality"]
+    found = pd.DataFrame(
+        {
+            "checked": rows["labels"].astype(int),
+            "failed": failed.round().astype(int),
+            "share": failed / rows["labels"].where(rows["labels"] > 0),
+            "escalated": rows["escalations"] / rows["decisions"].where(rows["decisions"] > 0),
+        }
+    )
+    found["worst"] = found[["share", "escalated"]].max(axis=1)
+    return found.sort_values("worst", ascending=False).drop(columns="worst").reset_index()
+
+
 def by_source(frame: pd.DataFrame, found: Sequence[Agreement]) -> pd.DataFrame:
     """Return a row a source: labels, mean quality with its interval, and its agreement with people."""
     known = {one.source: one for one in found}

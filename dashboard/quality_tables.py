@@ -94,6 +94,29 @@ def sources(frame: pd.DataFrame, view: View) -> None:
     )
 
 
+def checks(frame: pd.DataFrame, view: View) -> None:
+    """Show where checks turn answers down."""
+    column = st.column_config
+    most = max(10.0, 100 * float(frame[["share", "escalated"]].max().max()))
+    bar: dict[str, Any] = {"format": "%.1f%%", "min_value": 0, "max_value": most, "color": "red"}
+    tables.show(
+        frame.assign(escalated=frame["escalated"] * 100, feature=frame["feature"].replace("", "(no feature)")),
+        key="checks",
+        columns={
+            "feature": column.TextColumn("Feature", pinned=True, width=150),
+            "tier": column.TextColumn("Tier", width=110),
+            "checked": column.NumberColumn("Answers checked", format="localized"),
+            "failed": column.NumberColumn("Failed", format="localized"),
+            "share": column.ProgressColumn("Share failed", **bar),
+            "escalated": column.ProgressColumn(
+                "Drafts refused", **bar, help="Requests whose draft a check refused, so that the next tier answered."
+            ),
+        },
+        file=f"tierwise-checks-{view.since}-{view.until}.csv",
+        alt="Features and tiers whose answers checks turn down, the most troubled first",
+    )
+
+
 def interval(found: Mean) -> str:
     """Write an interval: ``58.0% to 66.0%``."""
     return f"{wording.share(found.low)} to {wording.share(found.high)}"

@@ -111,6 +111,31 @@ def test_routing_tells_too_strong_from_too_cheap() -> None:
     assert figure.data[0].z[-1][0] == pytest.approx(6 / 7)
 
 
+def test_checks_are_counted_by_feature_and_tier_the_most_troubled_first() -> None:
+    labels = pd.DataFrame(
+        [
+            ("chat", "SIMPLE", "check", 10, 7.0),
+            ("mail", "SIMPLE", "check", 10, 10.0),
+            ("mail", "SIMPLE", "judge", 5, 0.0),
+        ],
+        columns=["feature", "tier", "source", "labels", "quality"],
+    )
+    lines = pd.DataFrame(
+        [("chat", "SIMPLE", 100, 0), ("mail", "SIMPLE", 100, 5), ("code", "MEDIUM", 50, 20), ("code", "SIMPLE", 9, 0)],
+        columns=["feature", "tier", "decisions", "escalations"],
+    )
+    found = judgements.checks(labels, lines)
+    assert list(zip(found["feature"], found["tier"], strict=True)) == [
+        ("code", "MEDIUM"),
+        ("chat", "SIMPLE"),
+        ("mail", "SIMPLE"),
+    ]
+    assert list(found["failed"]) == [0, 3, 0]
+    assert found["escalated"].tolist() == [0.4, 0.0, 0.05]
+    assert pd.isna(found["share"][0])
+    assert judgements.checks(labels.iloc[:0], lines.iloc[:0]).empty
+
+
 def test_a_days_figure_is_of_its_week_where_there_are_weeks() -> None:
     days = [date(2026, 11, number) for number in range(1, 29)]
     lines = pd.DataFrame(

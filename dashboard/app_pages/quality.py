@@ -62,6 +62,8 @@ def main() -> None:
         )
     with ui.card("Can the judges be trusted?", "set against people, where both judged", key="trust", tall=False):
         quality_tables.sources(judgements.by_source(said, agreement), view)
+    with ui.card("Checks", "by feature and tier, the most troubled first", key="checked", tall=False):
+        _checks(stamp, view)
 
 
 def _nobody_judged() -> None:
@@ -181,6 +183,16 @@ def _suggestions(stamp: Stamp, view: View, config: RoutingConfig) -> None:
             f"{wording.share(marks.downgrade_above, digits=0)} on one that has a cheaper neighbour, with enough labels "
             "to tell. Pinned features are left alone."
         )
+
+
+def _checks(stamp: Stamp, view: View) -> None:
+    found = judgements.checks(
+        judgements.labels(stamp, view, ("feature", "tier", "source")), data.spend(stamp, view, ("feature", "tier"))
+    )
+    if found.empty:
+        st.caption("No answer of this view was checked. Checks are set for each feature under `cascade`.")
+        return
+    quality_tables.checks(found, view)
 
 
 def _routing(routing: Routing | None) -> None:
