@@ -16,6 +16,8 @@ from router_core.usage import Usage
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_FEW = 1_000_000  # combinations
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -30,10 +32,18 @@ class Named:
 
 def combined(make: Callable[..., Any], *columns: Named) -> Named:
     """Return the column that ``make`` gives for the values of others, called once for each combination that occurs."""
-    key = columns[0].numbers.astype(np.int64)
+    if len(columns) == 1:
+        return Named([make(value) for value in columns[0].values], columns[0].numbers)
+    key, size = columns[0].numbers.astype(np.int64), len(columns[0].values)
     for column in columns[1:]:
-        key = key * len(column.values) + column.numbers
-    found, numbers = np.unique(key, return_inverse=True)
+        key, size = key * len(column.values) + column.numbers, size * len(column.values)
+    if size <= _FEW:  # counting is quicker than sorting
+        found = np.flatnonzero(np.bincount(key, minlength=size))
+        place = np.zeros(size, np.intp)
+        place[found] = np.arange(len(found))
+        numbers = place[key]
+    else:
+        found, numbers = np.unique(key, return_inverse=True)
     values = []
     for code in found.tolist():
         parts = []

@@ -275,6 +275,9 @@ def _times(column: Any) -> tuple[Ints, Bools]:
     return _numbers(pc.cast(moments, _NUMBER)) // 1000, unzoned
 
 
+# Arrow's buffers are read as they are: its own way to numpy would import pandas, which takes longer than a small log.
+
+
 def _numbers(column: Any, kind: Any = np.int64) -> Any:
     """Return numbers of eight bytes as an array, 0 where there is none."""
     whole = _whole(column)
@@ -283,15 +286,22 @@ def _numbers(column: Any, kind: Any = np.int64) -> Any:
 
 
 def _valid(column: Any) -> Bools:
-    return np.asarray(_whole(column).is_valid().to_numpy(zero_copy_only=False))
+    """Return which values are there."""
+    whole = _whole(column)
+    if whole.null_count == 0:
+        return np.ones(len(whole), np.bool_)
+    return _bits(whole.buffers()[0], whole)
 
 
 def _true(column: Any) -> Bools:
     """Return truths as an array, False where there is none."""
     whole = _whole(column)
-    if whole.null_count:
-        whole = pc.and_kleene(whole, whole.is_valid())
-    return np.asarray(whole.to_numpy(zero_copy_only=False))
+    return _bits(whole.buffers()[1], whole) & _valid(whole)
+
+
+def _bits(buffer: Any, whole: Any) -> Bools:
+    found = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little")
+    return found[whole.offset : whole.offset + len(whole)].astype(np.bool_)
 
 
 def _field(metadata: Any, *path: str) -> Any:
@@ -309,7 +319,8 @@ def _first_of(metadata: Any, *paths: tuple[str, ...]) -> Ints:
 
 def _named(column: Any) -> Named:
     encoded = pc.dictionary_encode(_whole(column), null_encoding="encode")
-    return Named(encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.intp))
+    codes = np.frombuffer(encoded.indices.buffers()[1], np.int32)[encoded.offset : encoded.offset + len(encoded)]
+    return Named(encoded.dictionary.to_pylist(), codes.astype(np.intp))
 
 
 def _each(column: Named) -> Bools:

@@ -16,7 +16,7 @@ from router_core.exchange.calls import Rejected
 LONGEST_LINE = 16 * 2**20
 _HEAD = 2**20
 _CHUNK = 2**20
-_BLOCK = 8 * 2**20
+_BLOCK = 4 * 2**20
 _LINES_TRIED = 100
 _SHOWN_RAW = 1000
 
