@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DB     ?= data/tierwise.db
 
-.PHONY: setup run test check bench lock clean browser screenshots
+.PHONY: setup run test check bench lock clean servers screenshots
 
 setup: $(STAMP)
 
@@ -27,22 +27,24 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup browser
+test: setup servers
 	$(BIN)/pytest --ignore=tests/benchmarks
 
 bench: setup
 	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-columns=min,median,max -s
 
-# The browser tests want Debian's Chromium; install it where that is allowed, and otherwise say what is missing.
-browser:
-	@command -v chromium >/dev/null 2>&1 || { \
+# The tests want a real browser and real servers; install what is missing where that is allowed, else say so.
+servers:
+	@missing=""; \
+	command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	command -v redis-server >/dev/null 2>&1 || missing="$$missing redis-server"; \
+	[ -z "$$missing" ] || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-	    echo "Installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
-	  else echo "Browser tests are skipped: install Chromium first (Debian: sudo apt-get install chromium)"; fi; }
-
-# The README's pictures: every page on demo data, light, dark and on a phone.
-screenshots: setup browser
-	$(BIN)/python tests/browser/screenshots.py
+	    echo "Installing for the tests:$$missing"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null \
+	      || echo "Not all could be installed; the tests that need them are skipped"; \
+	  else echo "Tests that need these are skipped; install them first (Debian: sudo apt-get install$$missing)"; fi; }
 
 # Pins with hashes, and no addresses.
 lock: setup
