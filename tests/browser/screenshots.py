@@ -73,12 +73,19 @@ def take(tab: Tab, pages: Mapping[str, str], shown: str, size: tuple[int, int]) 
         view.wait_for_timeout(1500)  # figures and tables draw themselves anew
         path = FOLDER / f"{name}-{shown}.png"
         view.screenshot(path=str(path))
-        with Image.open(path) as picture:
-            picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-                path, optimize=True
-            )
+        _thin(path)
         view.set_viewport_size({"width": size[0], "height": size[1]})
         yield path
+
+
+def _thin(path: Path) -> None:
+    """Keep the commonest colours of a picture as they are; the rest, edges of letters, become the nearest of them."""
+    with Image.open(path) as taken:
+        picture = taken.convert("RGB")
+    counted = sorted(picture.getcolors(1 << 24) or [], reverse=True)[:256]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in counted for part in colour])
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":
