@@ -172,3 +172,45 @@ def _percent(share: float | None) -> str:
 
 def _points(change: float | None) -> str:
     return "unknown" if change is None else f"{change * 100:+.2f}"
+
+
+@app.command("plan-evidence")
+def plan_evidence(
+    settings: SetOption = [],  # noqa: B006
+    within: Annotated[float, typer.Option(help="Wanted: the change in quality to ± so many points.")] = 1.0,
+    explore: Annotated[
+        list[float], typer.Option(help="Share to explore, such as 0.05; repeatable. 1, 2, 5 and 10 % if left out.")
+    ] = [],  # noqa: B006
+    days: DaysOption = None,
+    db: DbOption = DEFAULT_DB,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what it takes to know a change's quality to ± some points: replays, or days of exploration, with prices."""
+    from router_core.config import set_values
+    from router_core.ledger.store import open_ledger
+    from router_core.projection import planner
+
+    with open_ledger(db, create=False) as ledger:
+        preview = prepared(ledger, days)
+    rates = explore or planner.RATES
+    plan = planner.plan_evidence(preview, set_values(preview.config, settings), within / 100, rates)
+    if as_json:
+        print_json(plan.as_json())
+        return
+    known = "nothing" if plan.known is None else f"±{plan.known * 100:.2f} points"
+    typer.echo(f"The log alone knows the change in quality to {known}; wanted are ±{within:g}.")
+    replay = plan.replay
+    typer.echo(f"Replay: {replay.replays:,} requests. {_price(replay.cost_nusd, replay.cost_most_nusd)}")
+    for one in plan.exploration:
+        if one.days is None:
+            typer.echo(f"Explore {one.rate:.0%}: ten years of it would not do.")
+            continue
+        cost = "at an unknown cost" if one.cost_nusd is None else f"for {_dollars(one.cost_nusd)}"
+        worse = (
+            ""
+            if one.quality is None
+            else f", and {abs(one.quality):,.0f} answers {'worse' if one.quality < 0 else 'better'}"
+        )
+        typer.echo(f"Explore {one.rate:.0%}: {one.days:,} days, {one.requests:,} requests {cost}{worse}.")
+    for sentence in plan.notes:
+        note(sentence)

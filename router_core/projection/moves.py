@@ -130,7 +130,7 @@ class Moves:
             array[keep] for array in (feature, score, was, becomes, count, weight, others)
         )
         here = POLICY, feature, was, score
-        cost = _Costs(preview)
+        expected = Expectations(preview)
         return cls(
             features=cube.features,
             tiers=cube.tiers,
@@ -144,11 +144,11 @@ class Moves:
             labelled=tally.labelled[here],
             quality=tally.quality[here],
             cost=tally.cost[here] + tally.escalation_cost[here],
-            before=_at(preview.expected.quality, feature, was, score),
-            after=_at(preview.expected.quality, feature, becomes, score),
-            cost_before=cost.expected(feature, was, score),
-            cost_after=cost.expected(feature, becomes, score),
-            cost_spread=np.stack([cost.spread(was), cost.spread(becomes)]),
+            before=expected.quality(feature, was, score),
+            after=expected.quality(feature, becomes, score),
+            cost_before=expected.cost(feature, was, score),
+            cost_after=expected.cost(feature, becomes, score),
+            cost_spread=np.stack([expected.cost_spread(was), expected.cost_spread(becomes)]),
             others=others,
             undrawn=undrawn,
         )
@@ -171,46 +171,50 @@ def _stand_in(mass: Floats, count: Ints, weight: Floats, feature: Ints, old: Int
     return float(np.abs(mass[empty]).sum()) / total if total else 0.0
 
 
-def _at(families: list[npt.NDArray[np.floating]], feature: Ints, tier: Ints, score: Ints) -> Floats:
-    """Return what each family expects at these cells, (families, cells)."""
-    found = [family[0, feature, tier, score] for family in families]
-    return np.array(found, dtype=float).reshape(len(families), len(feature))
-
-
-class _Costs:
-    """What a request costs on a tier, in nano-dollars, cache hits counted as nothing."""
+class Expectations:
+    """What a preview's models expect of a request at any (feature, tier, score), given as three arrays alike."""
 
     def __init__(self, preview: Preview) -> None:
-        self._preview = preview
+        self._side, self._tariff = preview.expected, preview.tariff
         tally = preview.cube.tally
-        served, all_ = tally.served.sum(axis=(0, 1, 3)), tally.decisions.sum(axis=(0, 1, 3))
-        self._served = np.divide(served, all_, out=np.ones(len(all_)), where=all_ > 0)
+        served, everything = tally.served.sum(axis=(0, 1, 3)), tally.decisions.sum(axis=(0, 1, 3))
+        self._served = np.divide(served, everything, out=np.ones(len(served)), where=everything > 0)
+        self._spread = self._cost_spread(preview)
 
-    def expected(self, feature: Ints, tier: Ints, score: Ints) -> Floats:
-        preview = self._preview
-        expected, tariff = preview.expected, preview.tariff
-        rates = tariff.rates[feature, tier]
+    def quality(self, feature: Ints, tier: Ints, score: Ints) -> Floats:
+        """Return the expected quality by family of models, (families, n); no rows where nothing is labelled."""
+        return _at(self._side.quality, feature, tier, score)
+
+    def cost(self, feature: Ints, tier: Ints, score: Ints) -> Floats:
+        """Return the expected cost in nano-dollars, cache hits counted as nothing; NaN where no price is known."""
+        rates = self._tariff.rates[feature, tier]
+        side = self._side
         inputs, outputs, escalations = (
-            _at(side, feature, tier, score) for side in (expected.input, expected.output, expected.escalation)
+            _at(of, feature, tier, score) for of in (side.input, side.output, side.escalation)
         )
         if not len(inputs):
             return np.full(len(feature), np.nan)
         total = np.median(inputs, axis=0) * rates[:, 0] + np.median(outputs, axis=0) * rates[:, 1]
         if len(escalations):
             total = total + np.median(escalations, axis=0)
-        known: Floats = np.where(tariff.priced[tier], total * self._served[tier], np.nan)
+        known: Floats = np.where(self._tariff.priced[tier], total * self._served[tier], np.nan)
         return known
 
-    def spread(self, tier: Ints) -> Floats:
+    def cost_spread(self, tier: Ints) -> Floats:
         """Return the standard deviation of one request's cost on a tier, of input and output as if in step."""
-        tally, tariff = self._preview.cube.tally, self._preview.tariff
+        return self._spread[tier]
+
+    def _cost_spread(self, preview: Preview) -> Floats:
+        tally = preview.cube.tally
         count = np.maximum(tally.served.sum(axis=(0, 1, 3)), 1)
-        total = np.zeros(len(count))
-        for place, (sums, squares) in enumerate(
-            ((tally.input, tally.input_squares), (tally.output, tally.output_squares))
-        ):
-            mean = sums.sum(axis=(0, 1, 3)) / count
-            variance = np.maximum(squares.sum(axis=(0, 1, 3)) / count - mean**2, 0)
-            total += np.sqrt(variance) * tariff.rates[..., place].mean(axis=0)
-        spread: Floats = total[tier]
+        spread = np.zeros(len(count))
+        for place, name in enumerate(("input", "output")):
+            sums, squares = (getattr(tally, of).sum(axis=(0, 1, 3)) / count for of in (name, f"{name}_squares"))
+            spread += np.sqrt(np.maximum(squares - sums**2, 0)) * self._tariff.rates[..., place].mean(axis=0)
         return spread
+
+
+def _at(families: list[npt.NDArray[np.floating]], feature: Ints, tier: Ints, score: Ints) -> Floats:
+    """Return what each family expects at these cells, (families, cells)."""
+    found = [family[0, feature, tier, score] for family in families]
+    return np.array(found, dtype=float).reshape(len(families), len(feature))
