@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ def import_(
     from router_core.ledger.rollup import refresh
     from router_core.serving.hashing import read_hash_key
 
+    gc.set_threshold(100_000)  # nearly all that is made here is freed as it goes; looking for cycles takes time
     if file is None:  # `tierwise import FILE` leaves the format to us
         format, file = "auto", format
     with open_with_config(db, config, author="tierwise import") as ledger:

@@ -76,19 +76,24 @@ class Assembler:
         return Made(self._decision(calls), calls)
 
     def _decision(self, calls: Sequence[ImportedCall]) -> RoutingDecision:
-        first, final = calls[0], calls[_final(calls)]
-        tier = next((call.tier for call in calls if call.tier and call.kind in _ANSWERS), "")
+        first = final = calls[0]
+        tier, team, feature = first.tier, first.team, first.feature
+        ended = first.started_at_ms + first.latency_ms
+        if len(calls) > 1:
+            final = calls[_final(calls)]
+            tier = next((call.tier for call in calls if call.tier and call.kind in _ANSWERS), "")
+            team = final.team or next((call.team for call in calls if call.team), "")
+            feature = _named(calls, final)
+            ended = max(call.started_at_ms + call.latency_ms for call in calls)
         attempts = () if final.cached is not None else self._attempts(calls, final, tier)
-        team = final.team or next((call.team for call in calls if call.team), "")
-        cascaded = any(attempt.kind == Kind.ESCALATION for attempt in attempts)
-        ended = max(call.started_at_ms + call.latency_ms for call in calls)
+        cascaded = len(calls) > 1 and any(attempt.kind == Kind.ESCALATION for attempt in attempts)
         offset = final.started_at_ms - first.started_at_ms
         return RoutingDecision(
             id=decision_id(final.source, final.request_id, final.started_at_ms),
             decided_at_ms=first.started_at_ms,
             config_version=0,
             scorer_version=SCORER,
-            feature=_named(calls, final),
+            feature=feature,
             team=team,
             score=None,
             stage=SCORER,

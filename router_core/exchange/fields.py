@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -20,6 +21,7 @@ _LAST_MS = 4_102_444_800_000  # 2100-01-01
 _MOST_NUSD = 2**62
 _NANO = Decimal(1_000_000_000)
 _LONGEST_NAME = 200
+_KEPT = 1000  # of a text, before it is cleaned
 _NOTHING = frozenset(("", "null", "none", "None", "NULL"))
 _SPACES = re.compile(r"[\x00-\x1f\x7f]+")
 
@@ -184,6 +186,11 @@ def name(value: Any) -> str:
     if not value or value.__class__ is dict or value.__class__ is list:
         return ""
     text = value if value.__class__ is str else str(value)
+    return _name(text if len(text) <= _KEPT else text[:_KEPT])
+
+
+@lru_cache(maxsize=8192)
+def _name(text: str) -> str:
     if not text.isprintable():
         text = _SPACES.sub(" ", text)
     if not text.isascii():
