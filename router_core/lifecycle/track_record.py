@@ -1,1 +1,0 @@
-"""What pushes promised and what came: each stored projection set against the traffic that arrived under it."""
