@@ -66,8 +66,8 @@ def fit(
 ) -> Fit:
     """Fit by Newton's method; ``counts`` and ``sums`` are (R, F, K, scores), ``centre`` the prior means, else zero.
 
-    ``logit`` takes sums of outcomes in 0..1, ``log`` sums of non-negative outcomes whose variance is in proportion to
-    their mean. Both links are canonical, so fitted totals equal observed ones wherever a coefficient is free.
+    ``logit`` takes sums of outcomes in 0..1, ``log`` sums of non-negative outcomes whose standard deviation is in
+    proportion to their mean, as that of lengths and amounts is: a short answer then says as much as a long one.
     """
     replicates, features, tiers, _ = counts.shape
     width = basis.shape[1]
@@ -99,15 +99,16 @@ def _derivatives(basis: Floats, counts: Floats, sums: Floats, predictor: Floats,
     replicates, features, tiers, _ = counts.shape
     width = basis.shape[1]
     np.clip(predictor, -_MOST, _MOST, out=predictor)
-    expected: Floats
+    residual: Floats
     weight: Floats
     if link == "logit":
         mean = 1 / (1 + np.exp(-predictor))
-        expected = counts * mean
-        weight = expected * (1 - mean)
+        residual = sums - counts * mean
+        weight = counts * mean * (1 - mean)
     else:
-        expected = weight = counts * np.exp(predictor)
-    own_score = np.matmul(sums - expected, basis)
+        residual = sums * np.exp(-predictor) - counts
+        weight = counts
+    own_score = np.matmul(residual, basis)
     products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
     blocks = np.matmul(weight, products).reshape(replicates, features, tiers, width, width)
     information = np.zeros((replicates, features, 1 + tiers, width, 1 + tiers, width))
@@ -158,8 +159,10 @@ def log_evidence(basis: Floats, counts: Floats, sums: Floats, prior: Prior, link
     """Return the log marginal likelihood of the log itself (R = 1) by Laplace's method, up to a constant."""
     predictor = np.clip(found.predictor(basis), -_MOST, _MOST)
     information, _ = _derivatives(basis, counts, sums, predictor.copy(), link)
-    expected = np.logaddexp(0, predictor) if link == "logit" else np.exp(predictor)
-    fitted = (sums * predictor - counts * expected).sum()
+    if link == "logit":
+        fitted = (sums * predictor - counts * np.logaddexp(0, predictor)).sum()
+    else:
+        fitted = -(sums * np.exp(-predictor) + counts * predictor).sum()
     departs = prior.departs
     own = prior.own.ravel()[departs]
     departure = found.own[0].reshape(len(found.own[0]), -1)[:, departs]

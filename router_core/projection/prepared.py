@@ -19,13 +19,10 @@ from router_core.projection.support import supported
 from router_core.projection.tables import Reassignment
 from router_core.projection.target import Target
 from router_core.projection.tariff import Tariff
-from router_core.projection.tokens import levels, unit_of
+from router_core.projection.tokens import CARRIED_INPUT, CARRIED_OUTPUT, dispersion_of, levels, requests_worth
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
-
-
-_CARRIED = np.float32(0.0)  # of an answer's departure from the usual length, what another model's would share
 
 
 @dataclass(frozen=True)
@@ -73,10 +70,7 @@ class Prepared:
             for place, (amount, level) in enumerate(((sums.input, of_input), (sums.output, side.output[family]))):
                 rate = tariff.rates[..., place, None].astype(dtype)
                 now = spent if place == 0 else np.zeros_like(spent)
-                # How many requests' worth of tokens these were: what was sent goes to the new tier as it is, but only
-                # part of what made an answer long was the request.
-                worth = amount / level[:, None]
-                mass = worth if place == 0 else _CARRIED * worth + (1 - _CARRIED) * sums.served
+                mass = requests_worth(sums.served, amount, level, (CARRIED_INPUT, CARRIED_OUTPUT)[place])
                 parts.append(Reassignment.of(mass, level * rate, now, self.live_tier))
             if side.escalation:
                 level = side.escalation[family] * tariff.stepped[:, None].astype(dtype)
@@ -140,16 +134,16 @@ def prepare(cube: Cube, config: RoutingConfig, replicates: int, seed: int) -> Pr
         fitted[0] = _kept(fit_curves(QUALITY, joined("labelled"), joined("quality"), "logit", random))
     if tally.served.any():
         served = joined("served")
-        units = (
-            unit_of(tally.served, tally.input, tally.input_squares),
-            unit_of(tally.served, tally.output, tally.output_squares),
-        )
-        fitted[1] = _kept(levels(INPUT, served, joined("input"), units[0], random))
-        fitted[2] = _kept(levels(OUTPUT, served, joined("output"), units[1], random))
+        spread = dispersion_of(tally.served, tally.input, tally.input_squares)
+        fitted[1] = _kept(levels(INPUT, served, joined("input"), spread, random))
+        spread = dispersion_of(tally.served, tally.output, tally.output_squares)
+        fitted[2] = _kept(levels(OUTPUT, served, joined("output"), spread, random))
         if tally.escalation_cost.any():
             share = _ratio(tally.escalation_cost, tally.served)
             money = np.concatenate([(side.served * share).sum(axis=1) for side in sums])
-            fitted[3] = _kept(levels(OUTPUT, served, money, cube.calls.mean_cost(ESCALATION), random))
+            # Rare events of about one size vary as one over how often they happen.
+            rarity = int(tally.served.sum()) / max(cube.calls.attempted(ESCALATION), 1)
+            fitted[3] = _kept(levels(OUTPUT, served, money, np.full(len(cube.tiers), rarity), random))
     sides = [Side(side, *([level[part] for level in family] for family in fitted)) for part, side in enumerate(sums)]
     return Prepared(cube, live, live.tier_of(), sides[0], sides[1], supported(cube))
 

@@ -73,10 +73,9 @@ class Calls:
         """Return nano-dollars a token for each of ``rows``, (rows, 4) in the order of ``tokens``; NaN is unknown."""
         return np.array([nusd_per_token(row) for row in self.rows], dtype=float).reshape(-1, 4)
 
-    def mean_cost(self, part: int) -> float:
-        """Return what a call of that part costs on average, in nano-dollars; 1 where there is none."""
-        chosen = self.part == part
-        return max(float(self.cost[chosen].sum()) / max(int(self.attempts[chosen].sum()), 1), 1.0)
+    def attempted(self, part: int) -> int:
+        """Return how many calls of that part the log holds, of requests a boundary can move."""
+        return int(self.attempts[(self.part == part) & (self.where >= 0)].sum())
 
     def repriced(self, successors: Mapping[int, Price]) -> Ints:
         """Return what each entry's cost would change by, in nano-dollars, if the rows at these indices were replaced.
