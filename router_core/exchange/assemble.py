@@ -170,22 +170,22 @@ class Assembler:
 
     def adopted(self, decision: RoutingDecision) -> RoutingDecision:
         """Return a decision of another ledger with this one's price rows, where they price its calls the same."""
-        if all(attempt.price_id is None for attempt in decision.attempts):
+        known = [self._price_id(decision, attempt) for attempt in decision.attempts]
+        if known == [attempt.price_id for attempt in decision.attempts]:
             return decision
-        attempts = []
-        for attempt in decision.attempts:
-            price_id = None
-            if attempt.price_id is not None and attempt.usage is not None:
-                found = self._prices.list_cost(
-                    attempt.usage,
-                    provider_name=attempt.provider_name,
-                    model=attempt.model,
-                    at_ms=decision.decided_at_ms + attempt.offset_ms,
-                )
-                if found is not None and found.nusd == attempt.list_cost_nusd:
-                    price_id = found.price.id
-            attempts.append(replace(attempt, price_id=price_id))
+        attempts = (replace(attempt, price_id=own) for attempt, own in zip(decision.attempts, known, strict=True))
         return replace(decision, attempts=tuple(attempts))
+
+    def _price_id(self, decision: RoutingDecision, attempt: Attempt) -> int | None:
+        if attempt.price_id is None or attempt.usage is None:
+            return None
+        found = self._prices.list_cost(
+            attempt.usage,
+            provider_name=attempt.provider_name,
+            model=attempt.model,
+            at_ms=decision.decided_at_ms + attempt.offset_ms,
+        )
+        return found.price.id if found is not None and found.nusd == attempt.list_cost_nusd else None
 
 
 def decision_id(source: str, request_id: str, at_ms: int) -> bytes:

@@ -5,27 +5,41 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from enum import IntEnum
 from typing import Any
 
-from router_core.decision import Kind, QualitySource, Reason, RoutingDecision, Status, Strategy, UsageSource
-from router_core.errors import InputError
+from router_core.decision import (
+    Attempt,
+    Kind,
+    QualitySource,
+    Reason,
+    RoutingDecision,
+    Status,
+    Strategy,
+    UsageSource,
+)
+from router_core.errors import InputError, UsageError
 from router_core.exchange.calls import Item, Rejected
 from router_core.exchange.format import Format
 from router_core.exchange.source import Source
 from router_core.ledger.lines import decode
+from router_core.usage import Usage
 
-_CODES: dict[str, type[IntEnum]] = {
-    "reason": Reason,
-    "strategy": Strategy,
-    "status": Status,
-    "quality_source": QualitySource,
+
+def _by_name(codes: type[IntEnum]) -> dict[str, IntEnum]:
+    return {code.name.lower(): code for code in codes}
+
+
+_CODES = {
+    "reason": _by_name(Reason),
+    "strategy": _by_name(Strategy),
+    "status": _by_name(Status),
+    "quality_source": _by_name(QualitySource),
 }
-_ATTEMPT_CODES: dict[str, type[IntEnum]] = {
-    "kind": Kind,
-    "status": Status,
-    "usage_source": UsageSource,
-}
+_ATTEMPT_CODES = {"kind": _by_name(Kind), "status": _by_name(Status), "usage_source": _by_name(UsageSource)}
+_PLAIN = tuple(one.name for one in fields(RoutingDecision) if one.name not in ("id", "attempts", *_CODES))
+_ATTEMPT_PLAIN = tuple(one.name for one in fields(Attempt) if one.name not in ("usage", *_ATTEMPT_CODES))
 _USAGE = (
     "input_tokens",
     "output_tokens",
@@ -78,7 +92,7 @@ def read_parquet(source: Source) -> Iterator[Item]:
                     try:
                         decision = _of_row(row)
                         check(decision)
-                    except (ValueError, KeyError, TypeError) as error:
+                    except (ValueError, KeyError, TypeError, UsageError) as error:
                         yield Rejected(number, f"not a decision: {error}", json.dumps(row, default=repr))
                     else:
                         yield decision
@@ -87,21 +101,18 @@ def read_parquet(source: Source) -> Iterator[Item]:
 
 
 def _of_row(row: Mapping[str, Any]) -> RoutingDecision:
-    plain = dict(row)
-    plain["id"] = row["id"].hex()
+    values = {key: row[key] for key in _PLAIN}
     for key, codes in _CODES.items():
-        if plain.get(key) is not None:
-            plain[key] = int(codes[str(plain[key]).upper()])
-    attempts = []
-    for call in row["attempts"] or ():
-        one = {key: value for key, value in call.items() if key not in _USAGE}
-        for key, codes in _ATTEMPT_CODES.items():
-            one[key] = int(codes[str(one[key]).upper()])
-        if call["input_tokens"] is not None:
-            one["usage"] = {key: call[key] for key in _USAGE}
-        attempts.append(one)
-    plain["attempts"] = attempts
-    return decode(json.dumps(plain).encode())
+        values[key] = None if row[key] is None else codes[row[key]]
+    return RoutingDecision(id=row["id"], attempts=tuple(_attempt(call) for call in row["attempts"] or ()), **values)
+
+
+def _attempt(call: Mapping[str, Any]) -> Attempt:
+    values = {key: call[key] for key in _ATTEMPT_PLAIN}
+    for key, codes in _ATTEMPT_CODES.items():
+        values[key] = codes[call[key]]
+    usage = None if call["input_tokens"] is None else Usage(*(call[key] for key in _USAGE))
+    return Attempt(usage=usage, **values)
 
 
 def check(decision: RoutingDecision) -> None:
