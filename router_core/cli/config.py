@@ -14,6 +14,7 @@ from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_j
 if TYPE_CHECKING:
     from router_core.config import Change, RoutingConfig
     from router_core.ledger.store import Ledger
+    from router_core.lifecycle.track_record import PushOutcome
     from router_core.lifecycle.versions import Version
 
 config_app = typer.Typer(no_args_is_help=True, help="Versions of the configuration: show, diff, push, roll back.")
@@ -90,6 +91,9 @@ def push(
     expected: Annotated[
         int | None, typer.Option(min=1, help="The version this file was made from; refused where another is live.")
     ] = None,
+    foretell: Annotated[
+        bool, typer.Option(help="Keep a projection with the version, to be set against what comes of it.")
+    ] = True,
     db: DbOption = DEFAULT_DB,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,7 +108,12 @@ def push(
         changes = diff_configs(before.config, config)
         if changes:
             after = versions.push(
-                ledger, config, author=author or login(), note=why, expected=expected or before.version
+                ledger,
+                config,
+                author=author or login(),
+                note=why,
+                expected=expected or before.version,
+                projection=_foretold(ledger, config) if foretell and expected in (None, before.version) else None,
             )
         else:
             after = before
@@ -112,22 +121,40 @@ def push(
 
 
 @config_app.command()
-def history(db: DbOption = DEFAULT_DB, as_json: JsonOption = False) -> None:
+def history(
+    record: Annotated[bool, typer.Option("--record", help="Say what each push promised, and what came of it.")] = False,
+    db: DbOption = DEFAULT_DB,
+    as_json: JsonOption = False,
+) -> None:
     """List every version with who pushed it, when, why, and what it changed."""
     from router_core.config import diff_configs
+    from router_core.ledger.rollup import refresh
     from router_core.lifecycle import versions
+    from router_core.lifecycle.track_record import share_held, track_record
 
     with _open(db) as ledger:
         listed = versions.history(ledger)
+        if record:
+            refresh(ledger)
+        outcomes = {one.version: one for one in track_record(ledger)} if record else {}
     changes = [[], *(diff_configs(a.config, b.config) for a, b in itertools.pairwise(listed))]
     if as_json:
-        print_json([{**_facts(one), "changes": _plain(what)} for one, what in zip(listed, changes, strict=True)])
+        facts = [{**_facts(one), "changes": _plain(what)} for one, what in zip(listed, changes, strict=True)]
+        for fact in facts if record else ():
+            outcome = outcomes.get(fact["version"])
+            fact["outcome"] = None if outcome is None else outcome.as_json()
+        print_json(facts)
         return
     for one, what in zip(listed, changes, strict=True):
         live = ", live" if one is listed[-1] else ""
         typer.echo(f"{one.version}  {_when(one)}  {one.author}{live}  {one.note}".rstrip())
         for change in what:
             typer.echo(f"     {change}")
+        if one.version in outcomes:
+            _tell_outcome(outcomes[one.version])
+    if record:
+        held, judged = share_held(list(outcomes.values()))
+        typer.echo(f"{held} of {judged} promises held." if judged else "No push has both a projection and traffic yet.")
 
 
 @config_app.command()
@@ -146,6 +173,37 @@ def rollback(
         before = versions.live(ledger)
         after = versions.rollback(ledger, to, author=author or login(), note=why)
     _tell(after, diff_configs(before.config, after.config), as_json, f"Version {after.version} is live.")
+
+
+def _foretold(ledger: Ledger, config: RoutingConfig) -> dict[str, Any] | None:
+    """Project a configuration on the whole log; None where the log cannot tell."""
+    from router_core.cli.project import prepared
+    from router_core.errors import ConfigError, NoSupportError
+
+    try:
+        return prepared(ledger, None).at(config).as_json()
+    except NoSupportError:  # no traffic yet
+        return None
+    except ConfigError as error:
+        note(f"No projection is kept with it: {error}")
+        return None
+
+
+def _tell_outcome(outcome: PushOutcome) -> None:
+    for name, one, unit in (("saving", outcome.saving, "%"), ("quality", outcome.quality, "points")):
+        promised = _figure(one.promised, one.promised_low, one.promised_high, unit)
+        came = _figure(one.realised, one.realised_low, one.realised_high, unit)
+        verdict = "" if one.held is None else ": held" if one.held else ": did not hold"
+        typer.echo(f"     {name} promised {promised}, came {came}{verdict}")
+    for sentence in outcome.notes:
+        note(sentence)
+
+
+def _figure(value: float | None, low: float | None, high: float | None, unit: str) -> str:
+    if low is None or high is None:
+        return "unknown"
+    between = f"{low * 100:+.2f} to {high * 100:+.2f} {unit}"
+    return between if value is None else f"{value * 100:+.2f} ({between})"
 
 
 def _open(db: str) -> Ledger:

@@ -225,23 +225,37 @@ def evidence(
 ) -> Evidence:
     """Sum evidence cells over days, ``until`` included; raises ``InputError`` where a dimension is unknown."""
     check(list(where), EVIDENCE_BY)
-    keys = EVIDENCE_KEYS[1:]
     with ledger.reading() as connection:
+        table = evidence_cells(connection, since, until, where)
         clause = condition(connection, since, until, where)
-        sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in EVIDENCE_SUMS)
-        table = _table(
-            connection, f"SELECT {', '.join(keys)}, {sums} FROM evidence_cell{clause} GROUP BY {', '.join(keys)}"
-        )
         first, last = connection.exec_driver_sql(f"SELECT MIN(day), MAX(day) FROM evidence_cell{clause}").one()
-        values: dict[str, Any] = dict(zip((*keys, *EVIDENCE_SUMS), table, strict=True))
-        for dimension in ("scorer", "feature", "tier", "model"):
-            present, values[dimension] = np.unique(values.pop(f"{dimension}_id"), return_inverse=True)
-            known = labels(connection, dimension)
-            values[f"{dimension}s"] = tuple(str(known[number]) for number in present.tolist())
-    begin = since or (None if first is None else date_of(first))
-    end = until or (None if last is None else date_of(last))
-    days = 0 if begin is None or end is None else max((end - begin).days + 1, 0)
-    return Evidence(since=begin, until=end, days=days, **values)
+        begin = since or (None if first is None else date_of(first))
+        end = until or (None if last is None else date_of(last))
+        return as_evidence(connection, table, begin, end)
+
+
+def evidence_cells(
+    connection: Connection,
+    since: date | None,
+    until: date | None,
+    where: Mapping[str, Collection[str]] = _NOWHERE,
+) -> Ints:
+    """Sum evidence cells over days, (columns, cells): the keys of a cell but its day, then its sums."""
+    keys = ", ".join(EVIDENCE_KEYS[1:])
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in EVIDENCE_SUMS)
+    clause = condition(connection, since, until, where)
+    return _table(connection, f"SELECT {keys}, {sums} FROM evidence_cell{clause} GROUP BY {keys}")
+
+
+def as_evidence(connection: Connection, table: Ints, since: date | None, until: date | None) -> Evidence:
+    """Name what the columns of ``evidence_cells`` hold."""
+    values: dict[str, Any] = dict(zip((*EVIDENCE_KEYS[1:], *EVIDENCE_SUMS), table, strict=True))
+    for dimension in ("scorer", "feature", "tier", "model"):
+        present, values[dimension] = np.unique(values.pop(f"{dimension}_id"), return_inverse=True)
+        known = labels(connection, dimension)
+        values[f"{dimension}s"] = tuple(str(known[number]) for number in present.tolist())
+    days = 0 if since is None or until is None else max((until - since).days + 1, 0)
+    return Evidence(since=since, until=until, days=days, **values)
 
 
 def _watermark(connection: Connection) -> int:
