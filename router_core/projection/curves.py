@@ -13,6 +13,7 @@ from router_core.projection.pooled import Fit, Link, Prior, draw_centre, fit, lo
 Floats = npt.NDArray[np.floating]
 
 _SCORES = 101
+_AT_ONCE = 16  # replicates fitted together: faster than all, in a fraction of the memory
 _KNOTS = (-0.6, -0.2, 0.2, 0.6)  # scores 20, 40, 60 and 80, on a scale of -1..1
 
 
@@ -135,9 +136,9 @@ def expected_under(family: Family, counts: Floats, sums: Floats, link: Link, ran
     ends = 1 + np.rint(np.cumsum(weight) * (len(counts) - 1)).astype(int)
     first = 1
     for prior, point, end in zip(priors, points, ends, strict=True):
-        if end > first:
-            part = slice(first, end)
-            centre = draw_centre(random, prior, features, end - first)
+        for begin in range(first, end, _AT_ONCE):
+            part = slice(begin, min(begin + _AT_ONCE, end))
+            centre = draw_centre(random, prior, features, part.stop - part.start)
             found = fit(basis, counts[part], sums[part], prior, link, centre=centre, start=point, steps=3)
             outcome[part] = _inverse(link, found.predictor(basis))
         first = max(first, int(end))

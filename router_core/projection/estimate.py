@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,7 +18,7 @@ from router_core.projection.prepared import Prepared, Side, prepare
 from router_core.projection.pricing import successors
 from router_core.projection.result import Estimate, FeatureEstimate, Projection, Support
 from router_core.projection.support import LEAST_LABELS, colour
-from router_core.projection.tables import Table, on_one_tier
+from router_core.projection.tables import Reassignment, Table, on_one_tier
 from router_core.projection.target import Exploration, Target, unprojected
 from router_core.projection.tariff import Tariff
 from router_core.projection.verdict import Change, Ground, estimate, models_alone, nothing_moves
@@ -269,13 +270,14 @@ class Preview:
         found = self._on_one_tier.get(name)
         if found is None:
             prepared, tariff = self._prepared, self._tariff(frozenset())
+            moves: Iterator[Reassignment]
             if name == "counts":
-                moves = list(prepared.counts())
+                moves = prepared.counts()
             elif name == "floor":
-                moves = list(prepared.quality(prepared.draws, floor=True))
+                moves = prepared.quality(prepared.draws, floor=True)
             else:
                 side = getattr(prepared, name)
-                moves = [*prepared.quality(side), *prepared.cost(side, tariff)]
+                moves = chain(prepared.quality(side), prepared.cost(side, tariff))
             found = self._on_one_tier[name] = on_one_tier(move.under(None, prepared.live.exploration) for move in moves)
         return found
 

@@ -120,4 +120,4 @@ class Table:
 
 def on_one_tier(changes: Iterable[Floats]) -> Floats:
     """Return what giving all of a feature's requests to one tier changes, (columns, F, K, R)."""
-    return np.stack([change.sum(axis=3).transpose(1, 2, 0) for change in changes])
+    return np.stack([np.ascontiguousarray(change.sum(axis=3).transpose(1, 2, 0)) for change in changes])
