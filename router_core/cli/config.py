@@ -177,11 +177,15 @@ def rollback(
 
 def _foretold(ledger: Ledger, config: RoutingConfig) -> dict[str, Any] | None:
     """Project a configuration on the whole log; None where the log cannot tell."""
-    from router_core.cli.project import prepared
-    from router_core.errors import ConfigError, NoSupportError
+    import time
 
+    from router_core.errors import ConfigError, NoSupportError
+    from router_core.ledger.rollup import refresh
+    from router_core.lifecycle.foretell import foretell
+
+    refresh(ledger)
     try:
-        return prepared(ledger, None).at(config).as_json()
+        return foretell(ledger, config, at_ms=time.time_ns() // 1_000_000).as_json()
     except NoSupportError:  # no traffic yet
         return None
     except ConfigError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,14 +22,16 @@ from router_core.demo.reviews import review
 from router_core.demo.rows import Numbers, rows
 from router_core.demo.truth import DemoTruth, save_truth, truth_path
 from router_core.demo.world import DISCOUNT, DISCOUNT_FACTOR, DISCOUNTED, PUSHES, Window, adequacy, configs
-from router_core.errors import InputError, LedgerError
+from router_core.errors import InputError, LedgerError, NoSupportError
 from router_core.ledger.bulk import Row
 from router_core.ledger.config_versions import live_version
 from router_core.ledger.days import date_of
 from router_core.ledger.price_rows import add_prices, read_prices
+from router_core.ledger.rollup import refresh
 from router_core.ledger.rows import DECISION_COLUMNS
 from router_core.ledger.store import Ledger
 from router_core.lifecycle import versions
+from router_core.lifecycle.foretell import foretell
 from router_core.prices import PriceBook
 
 AUTHOR = "demo"
@@ -74,14 +77,14 @@ def fill(
     """Write ``decisions`` simulated ones over the ``days`` that end now (UTC epoch milliseconds); same seed, same rows.
 
     ``progress`` is told the decisions written and their total. Raises ``InputError`` where the ledger holds decisions
-    already: simulated ones are never mixed with real ones. Rollups are left to the caller.
+    already: simulated ones are never mixed with real ones. The last days' rollups are left to the caller.
     """
     if not is_empty(ledger):
         what = "simulated traffic already" if is_demo(ledger) else "decisions or a configuration of your own"
         raise InputError(f"this ledger holds {what}, and the demo fills only an empty one; give another --db")
     ledger.set_meta("demo", "1")  # first, so that nothing half written is ever taken for real
     arrivals = Arrivals(decisions, days, now_ms, ledger.days, np.random.default_rng([seed, 0]))
-    pushed, numbers_of = _push(ledger, arrivals.window)
+    pushed, numbers_of = configs(), [_push(ledger, 0, arrivals.window)]
     _agree_discount(ledger, arrivals.window)
     models = Models(pushed[0])
     pricer = Pricer(PriceBook(read_prices(ledger)), models.price_names)
@@ -96,6 +99,8 @@ def fill(
         random = np.random.default_rng([seed, int(day)])
         if not arrivals.counts[arrivals.day == day].any():
             continue
+        while len(numbers_of) < len(PUSHES) and pushed_at[len(numbers_of) - 1] < ledger.days.start_ms(int(day) + 1):
+            numbers_of.append(_push(ledger, len(numbers_of), arrivals.window))
         asked = ask(arrivals, int(day), warm_ms, random)
         version = np.searchsorted(pushed_at, asked.at_ms, side="right")
         assigned = assign(asked, pushed, version, random)
@@ -154,14 +159,15 @@ def _write(ledger: Ledger, decision_rows: list[Row], attempt_rows: list[Row]) ->
         ledger.write_rows(decision_rows[start:end], attempt_rows[beyond[start] : beyond[end]])
 
 
-def _push(ledger: Ledger, window: Window) -> tuple[tuple[RoutingConfig, ...], list[int]]:
-    """Push what the company pushed, dated as it was; returns the configurations and their version numbers."""
-    pushed = configs()
-    found = [
-        versions.push(ledger, config, author=AUTHOR, note=event.note, at_ms=window.at(event.at))
-        for config, event in zip(pushed, PUSHES, strict=True)
-    ]
-    return pushed, [one.version for one in found]
+def _push(ledger: Ledger, number: int, window: Window) -> int:
+    """Push one of the company's configurations, dated as it was, with its projection on the traffic written so far."""
+    event, config, at_ms = PUSHES[number], configs()[number], window.at(PUSHES[number].at)
+    projection = None
+    if number:
+        refresh(ledger)
+        with suppress(NoSupportError):
+            projection = foretell(ledger, config, at_ms=at_ms, replicates=100).as_json()
+    return versions.push(ledger, config, author=AUTHOR, note=event.note, projection=projection, at_ms=at_ms).version
 
 
 def _agree_discount(ledger: Ledger, window: Window) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -133,6 +134,7 @@ def _outcome(
         except (ConfigError, NoSupportError) as error:
             notes.append(f"What version {before.version} would have done cannot be said: {error}.")
     promised = pushed.projection or {}
+    notes += _changed_prices(book, pushed, until_ms)
     foretold = promised.get("quality") or {}
     return PushOutcome(
         version=pushed.version,
@@ -149,6 +151,18 @@ def _outcome(
         quality=Compared.of({**foretold, "value": foretold.get("change")}, _quality(back)),
         notes=tuple(notes),
     )
+
+
+def _changed_prices(book: PriceBook, pushed: Version, until_ms: int) -> list[str]:
+    """Name the models in use whose price changed after the push: the promise knew nothing of that."""
+    since, until = (datetime.fromtimestamp(at / 1000, UTC).date() for at in (pushed.created_at_ms, until_ms))
+    changed = [
+        name
+        for tier in pushed.config.tiers
+        for name in tier.models[:1]
+        if any(since < price.effective_from <= until for price in book.history(*pushed.config.price_names(name)))
+    ]
+    return [f"The price of {', '.join(changed)} changed after the push, which moves the saving too."] if changed else []
 
 
 def _saving(back: Projection | None) -> Figure:
