@@ -1,0 +1,134 @@
+"""`tierwise project` and `tierwise suggest`: shapes other programs rely on, exit codes, sentences for mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router_core.cli import main
+from router_core.demo import fill
+from router_core.ledger.store import open_ledger
+
+NOW_MS = round(datetime(2026, 11, 23, 15, 20, tzinfo=UTC).timestamp() * 1000)
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("project") / "demo.db"
+    with open_ledger(path) as ledger:
+        fill(ledger, decisions=20_000, seed=2, now_ms=NOW_MS)
+    return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as done:
+            main(arguments)
+        captured = capsys.readouterr()
+        code = done.value.code
+        return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+    return call
+
+
+def projected(run: Run, db: Path, *settings: str) -> dict[str, Any]:
+    options = [part for setting in settings for part in ("--set", setting)]
+    code, out, _ = run("project", "--db", str(db), "--json", *options)
+    assert code == 0
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def test_nothing_set_changes_exactly_nothing(run: Run, db: Path) -> None:
+    found = projected(run, db)
+    assert found["cost_nusd"]["change"] == 0
+    assert found["quality"]["change"] == 0
+    assert found["decisions"] == 20_000
+    assert found["window"]["days"] == 30
+
+
+def test_a_moved_boundary_has_the_shape_others_rely_on(run: Run, db: Path) -> None:
+    found = projected(run, db, "boundaries.MEDIUM=55")
+    assert list(found["window"]) == ["since", "until", "days"]
+    for name in ("cost_nusd", "quality"):
+        assert list(found[name]) == ["logged", "projected", "change", "low", "high"]
+    assert list(found["saving_share"]) == ["value", "low", "high"]
+    assert {"unsupported_share", "colour"} <= found["support"].keys()
+    assert list(found["controls"]) == ["all_cheapest", "all_strongest", "shuffled"]
+    assert isinstance(found["cost_nusd"]["change"], int)
+    assert found["cost_nusd"]["change"] < 0
+    assert {part["feature"] for part in found["by_feature"]} >= {"support_chat", "contract_review"}
+    cheapest, strongest = found["controls"]["all_cheapest"], found["controls"]["all_strongest"]
+    assert cheapest["cost_nusd"]["projected"] < found["cost_nusd"]["projected"] < strongest["cost_nusd"]["projected"]
+    assert found["notes"] == []
+
+
+def test_a_window_of_days_is_kept_to(run: Run, db: Path) -> None:
+    code, out, _ = run("project", "--db", str(db), "--days", "7", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["window"]["days"] == 7
+    assert 0 < found["decisions"] < 10_000
+
+
+def test_people_get_a_table_and_the_controls(run: Run, db: Path) -> None:
+    code, out, _ = run("project", "--db", str(db), "--set", "boundaries.COMPLEX=88")
+    assert code == 0
+    for word in ("cost, $", "saving", "quality", "all cheapest", "shuffled", "without support"):
+        assert word in out
+
+
+def test_ci_fails_under_a_quality_that_may_not_be_reached(run: Run, db: Path) -> None:
+    assert run("project", "--db", str(db), "--set", "boundaries.MEDIUM=55", "--fail-under", "0.5")[0] == 0
+    code, _, err = run("project", "--db", str(db), "--set", "boundaries.COMPLEX=90", "--fail-under", "0.99")
+    assert code == 1
+    assert "below 0.99" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--set", "boundaries.COMPLEXX=70"], "did you mean 'COMPLEX'"),
+        (["--set", "boundaries.COMPLEX"], "not PATH=VALUE"),
+        (["--set", "boundaries.COMPLEX=10"], "boundaries cross"),
+        (["--fail-under", "7"], "between 0 and 1"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_2(run: Run, db: Path, arguments: list[str], sentence: str) -> None:
+    code, out, err = run("project", "--db", str(db), *arguments)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in out + err
+
+
+def test_an_empty_ledger_says_how_to_fill_it(run: Run, tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "empty.db"):
+        pass
+    code, _, err = run("project", "--db", str(tmp_path / "empty.db"))
+    assert code == 2
+    assert "holds no traffic yet" in err
+
+
+def test_suggestions_can_be_tried_as_they_stand(run: Run, db: Path) -> None:
+    code, out, _ = run("suggest", "--db", str(db), "--quality-floor", "0.9", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert all(one["quality_low"] >= 0.9 for one in found["features"] if one["changed"])
+    assert "contract_review" not in {one["feature"] for one in found["features"]}  # pinned
+    tried = projected(run, db, *found["settings"])
+    assert tried["cost_nusd"] == found["projection"]["cost_nusd"]
+    costs = [point["cost_change_nusd"] for point in found["frontier"]]
+    assert costs == sorted(costs)
+
+
+def test_a_floor_outside_0_and_1_is_refused(run: Run, db: Path) -> None:
+    code, _, err = run("suggest", "--db", str(db), "--quality-floor", "90")
+    assert code == 2
+    assert "between 0 and 1" in err
