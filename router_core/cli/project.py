@@ -50,7 +50,7 @@ def project(
 def prepared(ledger: Ledger, days: int | None) -> Preview:
     """Prepare the last ``days`` of a ledger under its live configuration; refreshes the cells first."""
     from router_core.ledger.price_rows import read_prices
-    from router_core.ledger.queries import evidence, window
+    from router_core.ledger.queries import evidence, latency_histograms, window
     from router_core.ledger.rollup import refresh
     from router_core.lifecycle.versions import live
     from router_core.prices import PriceBook
@@ -63,7 +63,8 @@ def prepared(ledger: Ledger, days: int | None) -> Preview:
     since = None if days is None else last - timedelta(days=days - 1)
     config, book = live(ledger).config, PriceBook(read_prices(ledger))
     cube = Cube.from_evidence(evidence(ledger, since, None), config, book)
-    return Preview(cube, config, book)
+    answers = latency_histograms(ledger, ["tier"], since, None, {"kind": ["answer"]})
+    return Preview(cube, config, book, latencies={str(tier): counts for (tier,), counts in answers.items()})
 
 
 def _gate(projection: Projection, least: float) -> None:
@@ -99,6 +100,13 @@ def print_projection(projection: Projection) -> None:
         *(_points(value) for value in (quality.logged, quality.projected, quality.change)),
         _between(_points(quality.low), _points(quality.high)),
     )
+    served = (("fallbacks, %", projection.fallbacks, 100), ("p95 latency, s", projection.latency_p95_ms, 1e-3))
+    for name, value, unit in served:
+        if value is not None:
+            logged, then, change, low, high = (
+                _scaled(number, unit) for number in (value.logged, value.projected, value.change, value.low, value.high)
+            )
+            table.add_row(name, logged, then, change, _between(low, high))
     for name, control in projection.controls.items():
         table.add_row(
             name.replace("_", " "), "", f"$ {_dollars(control.cost.projected)}", _points(control.quality.projected), ""
@@ -124,6 +132,10 @@ def _percent(share: float | None) -> str:
 
 def _points(quality: float | None) -> str:
     return "unknown" if quality is None else f"{quality:.4f}"
+
+
+def _scaled(value: float | None, unit: float) -> str:
+    return "unknown" if value is None else f"{value * unit:.2f}"
 
 
 def _between(low: str, high: str) -> str:

@@ -199,6 +199,22 @@ def latency(
 
     Raises ``InputError`` where a dimension is unknown.
     """
+    lines = []
+    for keys, counts in latency_histograms(ledger, by, since, until, where).items():
+        p50, p95, p99 = quantiles(counts, (0.5, 0.95, 0.99))
+        if p50 is not None and p95 is not None and p99 is not None:
+            lines.append(LatencyLine(keys, int(counts.sum()), p50, p95, p99))
+    return sorted(lines, key=lambda line: line.keys)
+
+
+def latency_histograms(
+    ledger: Ledger,
+    by: Sequence[str],
+    since: date | None = None,
+    until: date | None = None,
+    where: Mapping[str, Collection[str]] = _NOWHERE,
+) -> dict[tuple[Key, ...], Ints]:
+    """Merge latency histograms as ``latency`` does, and return their counts by bin of ``ledger.latency``."""
     check(by, LATENCY_BY)
     check(list(where), LATENCY_BY[1:])
     with ledger.reading() as connection:
@@ -208,13 +224,7 @@ def latency(
     blobs: dict[tuple[int, ...], list[bytes]] = {}
     for row in rows:
         blobs.setdefault(tuple(row[:-1]), []).append(bytes(row[-1]))
-    lines = []
-    for numbers, histograms in blobs.items():
-        counts = merge(histograms)
-        p50, p95, p99 = quantiles(counts, (0.5, 0.95, 0.99))
-        if p50 is not None and p95 is not None and p99 is not None:
-            lines.append(LatencyLine(_keys(numbers, shown), int(counts.sum()), p50, p95, p99))
-    return sorted(lines, key=lambda line: line.keys)
+    return {_keys(numbers, shown): merge(histograms) for numbers, histograms in blobs.items()}
 
 
 def evidence(

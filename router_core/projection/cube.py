@@ -29,6 +29,7 @@ Bools = npt.NDArray[np.bool_]
 # A rule that names a tier, a warm conversation, a budget or a named model keep their tier whatever the boundaries say.
 _MOVABLE = {Reason.POLICY: POLICY, Reason.PIN: POLICY, Reason.EXPLORE: EXPLORED}
 _CACHED = (Strategy.CACHE_EXACT, Strategy.CACHE_SEMANTIC)
+_FALLBACKS = (Kind.ESCALATION, Kind.FAILOVER)
 # What a request costs whichever tier it is given: judging its complexity, shortening it, experiments beside it.
 _TIER_FREE = (Kind.CLASSIFIER, Kind.EMBEDDING, Kind.JUDGE, Kind.COMPRESS, Kind.SHADOW, Kind.TRIAL)
 
@@ -39,11 +40,13 @@ class Tally:
 
     Groups are ``POLICY`` (the boundaries, or a pin, chose the tier) and ``EXPLORED`` (chance did). ``served`` counts
     those that called a model (no cache hit); token moments are per request over its calls to answer, in tokens;
-    ``cost`` and ``escalation_cost`` in nano-dollars, the first without the second; ``quality`` sums labels in 0..1.
+    ``cost`` and ``escalation_cost`` in nano-dollars, the first without the second; ``quality`` sums labels in 0..1;
+    ``fallbacks`` counts requests that another model than the first one asked had to answer.
     """
 
     decisions: Ints
     served: Ints
+    fallbacks: Ints
     labelled: Ints
     quality: Floats
     quality_squares: Floats
@@ -62,8 +65,8 @@ class Cube:
 
     ``config`` is the live configuration, whose tiers it speaks of, and ``prices`` the book its price rows stand in.
     ``total_cost`` is the exact sum of list costs in nano-dollars, of all calls of all requests; ``decisions``,
-    ``labelled`` and ``quality`` count all requests by feature (shape F), movable or not. ``notes`` are sentences on
-    what could not be used.
+    ``labelled``, ``quality`` and ``fallbacks`` count all requests by feature (shape F), movable or not, and
+    ``decisions_by_tier`` (K,) by the tier assigned. ``notes`` are sentences on what could not be used.
     """
 
     config: RoutingConfig
@@ -82,6 +85,8 @@ class Cube:
     decisions_by_feature: Ints
     labelled_by_feature: Ints
     quality_by_feature: Floats
+    fallbacks_by_feature: Ints
+    decisions_by_tier: Ints
     notes: tuple[str, ...]
 
     @property
@@ -129,6 +134,7 @@ class Cube:
         tally = Tally(
             decisions=total(evidence.decisions),
             served=total(evidence.decisions, ~cached),
+            fallbacks=total(evidence.decisions, np.isin(evidence.kind, _FALLBACKS)),
             labelled=total(evidence.labelled),
             quality=total(evidence.quality_ppm_sum) / 1e6,
             quality_squares=total(evidence.quality_ppm_squares) / 1e6,
@@ -160,6 +166,8 @@ class Cube:
             decisions_by_feature=_sums(evidence.decisions, every, by_feature),
             labelled_by_feature=_sums(evidence.labelled, every, by_feature),
             quality_by_feature=_sums(evidence.quality_ppm_sum, every, by_feature) / 1e6,
+            fallbacks_by_feature=_sums(evidence.decisions, every, by_feature, np.isin(evidence.kind, _FALLBACKS)),
+            decisions_by_tier=_sums(evidence.decisions[tier >= 0], tier[tier >= 0], (len(tiers),)),
             notes=tuple(notes),
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ from router_core.projection.cube import Cube
 from router_core.projection.prepared import Prepared, Side, prepare
 from router_core.projection.pricing import successors
 from router_core.projection.result import Estimate, FeatureEstimate, Projection, Support
+from router_core.projection.service import Fallbacks, Latencies
 from router_core.projection.support import LEAST_LABELS, colour
 from router_core.projection.tables import Reassignment, Table, on_one_tier
 from router_core.projection.target import Exploration, Target, unprojected
@@ -74,13 +76,21 @@ class Preview:
     """A log prepared for projection: every model is fitted to it, and to ``replicates`` resamples of it, once.
 
     ``config`` is the live configuration. Changes are counted against it, so that it projects exactly zero. ``seed``
-    makes intervals reproducible.
+    makes intervals reproducible. ``latencies`` holds each tier's calls by bin of ``ledger.latency``, where how long
+    requests wait is to be projected too.
     """
 
     def __init__(
-        self, cube: Cube, config: RoutingConfig, prices: PriceBook, replicates: int = 200, seed: int = 20_260
+        self,
+        cube: Cube,
+        config: RoutingConfig,
+        prices: PriceBook,
+        replicates: int = 200,
+        seed: int = 20_260,
+        latencies: Mapping[str, npt.NDArray[np.int64]] | None = None,
     ) -> None:
         self.cube, self.config, self.prices = cube, config, prices
+        self._replicates, self._seed, self._latencies = replicates, seed, latencies
         self._prepared = prepare(cube, config, replicates, seed)
         self.live = self._prepared.live
         self._families = len(self._prepared.log.quality)
@@ -152,7 +162,15 @@ class Preview:
             notes=tuple(said),
             _controls=lambda: controls(self, target),
             _by_feature=lambda: self._by_feature(target, taken_over),
+            _fallbacks=lambda: self._service[0].at(target),
+            _latency=lambda: None if self._service[1] is None else self._service[1].at(target),
         )
+
+    @cached_property
+    def _service(self) -> tuple[Fallbacks, Latencies | None]:
+        prepared = self._prepared
+        waits = self._latencies and Latencies(prepared, self._latencies, self._replicates, self._seed)
+        return Fallbacks(prepared, self._seed), waits or None
 
     def models_say(self, target: Target) -> tuple[float, float, float]:
         """Return what the models alone make of the change in mean quality, and the union of their intervals, however
@@ -186,6 +204,10 @@ class Preview:
     def tariff(self) -> Tariff:
         """What each tier charges a token, as the log was priced."""
         return self._tariff(frozenset())
+
+    def change(self, target: Target, feature: int, rows: Mapping[int, Price]) -> Change:
+        """Return what a target changes of one feature's requests, where ``rows`` replace price rows of the log."""
+        return self._change(target, frozenset(rows.items()), feature)
 
     def _target(self, boundaries: npt.ArrayLike) -> Target:
         starts = np.asarray(boundaries, dtype=np.int64)

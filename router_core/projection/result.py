@@ -85,8 +85,8 @@ class FeatureEstimate(Estimate):
 class Projection(Estimate):
     """What a target policy would have cost on the logged traffic, and how good its answers would have been.
 
-    ``notes`` are sentences on what could not be said and why. ``controls`` and ``by_feature`` are worked out when
-    first asked for.
+    ``notes`` are sentences on what could not be said and why. ``controls``, ``by_feature``, ``fallbacks`` and
+    ``latency_p95_ms`` are worked out when first asked for.
     """
 
     since: date | None
@@ -97,6 +97,8 @@ class Projection(Estimate):
     notes: tuple[str, ...]
     _controls: Callable[[], Mapping[str, Estimate]] = field(repr=False, compare=False)
     _by_feature: Callable[[], list[FeatureEstimate]] = field(repr=False, compare=False)
+    _fallbacks: Callable[[], Interval] = field(repr=False, compare=False)
+    _latency: Callable[[], Interval | None] = field(repr=False, compare=False)
 
     @cached_property
     def controls(self) -> Mapping[str, Estimate]:
@@ -108,6 +110,16 @@ class Projection(Estimate):
         """The same figures for each feature, in the order of the cube."""
         return self._by_feature()
 
+    @cached_property
+    def fallbacks(self) -> Interval:
+        """The share of requests that another model than the first one asked had to answer."""
+        return self._fallbacks()
+
+    @cached_property
+    def latency_p95_ms(self) -> Interval | None:
+        """The 95th percentile of how long a call takes; None where it is not known of every tier in use."""
+        return self._latency()
+
     def as_json(self) -> dict[str, Any]:
         """Return the shape other programs read; money in nano-dollars."""
         return {
@@ -118,6 +130,8 @@ class Projection(Estimate):
             },
             "decisions": self.decisions,
             **super().as_json(),
+            "fallbacks": _plain(self.fallbacks),
+            "latency_p95_ms": None if self.latency_p95_ms is None else _plain(self.latency_p95_ms),
             "support": _plain(self.support),
             "controls": {name: control.as_json() for name, control in self.controls.items()},
             "by_feature": [feature.as_json() for feature in self.by_feature],
