@@ -31,6 +31,7 @@ def test_the_unchanged_configuration_changes_neither() -> None:
     made = Preview(log.cube, log.config, log.prices, 40, latencies={name: histogram(500) for name in log.cube.tiers})
     now = made.at(log.config)
     assert now.latency_p95_ms is not None
+    assert now.fallbacks is not None
     for value in (now.fallbacks, now.latency_p95_ms):
         assert (value.change, value.low, value.high) == (0, 0, 0)
         assert value.projected == value.logged
@@ -41,6 +42,7 @@ def test_traffic_moved_off_a_failing_tier_falls_back_less() -> None:
     log = failing([0.02, 0.05, 0.2])
     fallbacks = Preview(log.cube, log.config, log.prices, 100).at_boundaries([0, 40, 90]).fallbacks
     moved = float(((log.lines.score >= 75) & (log.lines.score < 90) & (log.lines.tier == 2)).mean())
+    assert fallbacks is not None
     assert fallbacks.low is not None
     assert fallbacks.high is not None
     assert fallbacks.low < -0.15 * moved < fallbacks.high < 0
@@ -50,6 +52,7 @@ def test_traffic_moved_off_a_failing_tier_falls_back_less() -> None:
 def test_a_log_without_fallbacks_projects_none_or_hardly_any() -> None:
     log = simulate(4, 2000, plain=True)
     fallbacks = Preview(log.cube, log.config, log.prices, 40).at_boundaries([0, 50, 90]).fallbacks
+    assert fallbacks is not None
     assert fallbacks.logged == 0
     assert fallbacks.projected == pytest.approx(0, abs=0.002)
 

@@ -85,6 +85,8 @@ def print_projection(projection: Projection) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from router_core.projection.result import CONTRADICTED
+
     table = Table(box=None, pad_edge=False)
     for name in ("", "logged", "projected", "change", "95 % interval"):
         table.add_column(name, justify="left" if not name else "right")
@@ -118,7 +120,7 @@ def print_projection(projection: Projection) -> None:
         f"{projection.decisions:,} requests in {projection.days} days; {support.moved_share:.1%} would move, "
         f"{support.unsupported_share:.1%} of all without support ({support.colour})"
     )
-    for sentence in projection.notes:
+    for sentence in (*projection.notes, *([CONTRADICTED] if projection.contradicted else [])):
         note(sentence)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from router_core.config import RoutingConfig
 from router_core.prices import Price, PriceBook
 from router_core.projection.controls import controls
+from router_core.projection.crosscheck import CrossCheck
 from router_core.projection.cube import Cube
 from router_core.projection.prepared import Prepared, Side, prepare
 from router_core.projection.pricing import successors
@@ -164,7 +165,12 @@ class Preview:
             _by_feature=lambda: self._by_feature(target, taken_over),
             _fallbacks=lambda: self._service[0].at(target),
             _latency=lambda: None if self._service[1] is None else self._service[1].at(target),
+            _cross_check=lambda: self._cross_check.at(target, overall.quality) if self._families else None,
         )
+
+    @cached_property
+    def _cross_check(self) -> CrossCheck:
+        return CrossCheck(self._prepared)
 
     @cached_property
     def _service(self) -> tuple[Fallbacks, Latencies | None]:

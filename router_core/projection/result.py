@@ -10,6 +10,11 @@ from typing import Any
 
 from router_core.projection.support import Colour
 
+CONTRADICTED = (
+    "Requests that chance sent where this traffic would go were answered otherwise than the models expect; replay some "
+    "before relying on the interval."
+)
+
 
 @dataclass(frozen=True)
 class Money:
@@ -81,12 +86,16 @@ class FeatureEstimate(Estimate):
         return {**head, "tier_shares": dict(self.tier_shares), **super().as_json()}
 
 
+def _unknown() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Projection(Estimate):
     """What a target policy would have cost on the logged traffic, and how good its answers would have been.
 
-    ``notes`` are sentences on what could not be said and why. ``controls``, ``by_feature``, ``fallbacks`` and
-    ``latency_p95_ms`` are worked out when first asked for.
+    ``notes`` are sentences on what could not be said and why. ``controls``, ``by_feature``, ``fallbacks``,
+    ``latency_p95_ms`` and ``cross_check`` are worked out when first asked for.
     """
 
     since: date | None
@@ -97,8 +106,9 @@ class Projection(Estimate):
     notes: tuple[str, ...]
     _controls: Callable[[], Mapping[str, Estimate]] = field(repr=False, compare=False)
     _by_feature: Callable[[], list[FeatureEstimate]] = field(repr=False, compare=False)
-    _fallbacks: Callable[[], Interval] = field(repr=False, compare=False)
-    _latency: Callable[[], Interval | None] = field(repr=False, compare=False)
+    _fallbacks: Callable[[], Interval | None] = field(default=_unknown, repr=False, compare=False)
+    _latency: Callable[[], Interval | None] = field(default=_unknown, repr=False, compare=False)
+    _cross_check: Callable[[], Interval | None] = field(default=_unknown, repr=False, compare=False)
 
     @cached_property
     def controls(self) -> Mapping[str, Estimate]:
@@ -111,14 +121,30 @@ class Projection(Estimate):
         return self._by_feature()
 
     @cached_property
-    def fallbacks(self) -> Interval:
-        """The share of requests that another model than the first one asked had to answer."""
+    def fallbacks(self) -> Interval | None:
+        """The share of requests that another model than the first one asked had to answer; None where unknown."""
         return self._fallbacks()
 
     @cached_property
     def latency_p95_ms(self) -> Interval | None:
         """The 95th percentile of how long a call takes; None where it is not known of every tier in use."""
         return self._latency()
+
+    @cached_property
+    def cross_check(self) -> Interval | None:
+        """The change in quality corrected by explored requests (doubly robust), None where too few were explored.
+
+        Noisy, but right where the models are not: an interval that lies apart from that of ``quality`` is a warning.
+        """
+        return self._cross_check()
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the cross-check's interval and the models' lie apart."""
+        check, quality = self.cross_check, self.quality
+        if check is None or check.low is None or check.high is None or quality.low is None or quality.high is None:
+            return False
+        return check.high < quality.low or check.low > quality.high
 
     def as_json(self) -> dict[str, Any]:
         """Return the shape other programs read; money in nano-dollars."""
@@ -130,12 +156,13 @@ class Projection(Estimate):
             },
             "decisions": self.decisions,
             **super().as_json(),
-            "fallbacks": _plain(self.fallbacks),
-            "latency_p95_ms": None if self.latency_p95_ms is None else _plain(self.latency_p95_ms),
+            "fallbacks": self.fallbacks and _plain(self.fallbacks),
+            "latency_p95_ms": self.latency_p95_ms and _plain(self.latency_p95_ms),
+            "cross_check": self.cross_check and _plain(self.cross_check),
             "support": _plain(self.support),
             "controls": {name: control.as_json() for name, control in self.controls.items()},
             "by_feature": [feature.as_json() for feature in self.by_feature],
-            "notes": list(self.notes),
+            "notes": [*self.notes, *([CONTRADICTED] if self.contradicted else [])],
         }
 
 
