@@ -25,6 +25,10 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 
 
+_FEWEST = 40  # replicates: their least and greatest are then the ends of a 95 % interval
+_MOST_CURVES = 200 * 100  # replicates times features times tiers: some 500 MB
+
+
 @dataclass(frozen=True)
 class Side:
     """The log itself (R = 1, double) or its resamples (single): their sums, and what each family of curves expects of
@@ -120,8 +124,10 @@ class Prepared:
 
 
 def prepare(cube: Cube, config: RoutingConfig, replicates: int, seed: int) -> Prepared:
-    """Fit every model to the log and to ``replicates`` resamples of it."""
+    """Fit every model to the log and to ``replicates`` resamples of it; fewer, but 40, for very many features."""
     random = np.random.default_rng(seed)
+    curves = len(cube.features) * len(cube.tiers)
+    replicates = min(replicates, max(_FEWEST, _MOST_CURVES // max(curves, 1)))
     live = Target.of(config, cube.features, cube.tiers)
     tally = cube.tally
     sums = as_logged(tally), resample(tally, replicates, random)
