@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from weakref import WeakKeyDictionary
@@ -13,10 +12,11 @@ import numpy.typing as npt
 
 from router_core.config import RoutingConfig
 from router_core.prices import Price, PriceBook
+from router_core.projection.boundaries import Tables
 from router_core.projection.controls import controls
 from router_core.projection.crosscheck import CrossCheck
 from router_core.projection.cube import Cube
-from router_core.projection.prepared import Prepared, Side, prepare
+from router_core.projection.prepared import Side, prepare
 from router_core.projection.pricing import successors
 from router_core.projection.result import Estimate, FeatureEstimate, Projection, Support
 from router_core.projection.service import Fallbacks, Latencies
@@ -28,49 +28,6 @@ from router_core.projection.verdict import Change, Ground, estimate, models_alon
 
 Floats = npt.NDArray[np.floating]
 Successors = frozenset[tuple[int, Price]]
-
-
-@dataclass
-class Tables:
-    """What boundaries come to under one way of exploring and one tariff. Columns of ``point`` and ``draws`` are the
-    families of quality, of which there are ``families``, then those of cost; of ``counts`` requests moved, moved
-    without support, and moved onto each tier. ``floor``, needed only where support is thin, is built when first asked
-    for.
-    """
-
-    tariff: Tariff
-    families: int
-    point: Table
-    draws: Table
-    counts: Table
-    make_floor: Callable[[], Table]
-    _floor: Table | None = None
-
-    @classmethod
-    def of(cls, prepared: Prepared, exploration: Exploration, tariff: Tariff) -> Tables:
-        live = prepared.live.exploration
-        shape, families = prepared.live.starts.shape, len(prepared.log.quality)
-        columns = families + len(prepared.log.input)
-
-        def table(side_name: str) -> Table:
-            side = getattr(prepared, side_name)
-            moves = (move for part in (prepared.quality(side), prepared.cost(side, tariff)) for move in part)
-            return Table.of((move.under(exploration, live) for move in moves), columns, shape)
-
-        def floor() -> Table:
-            moves = prepared.quality(prepared.draws, floor=True)
-            return Table.of((move.under(exploration, live) for move in moves), families, shape)
-
-        counts = Table.of(
-            (move.under(exploration, live) for move in prepared.counts()), 2 + len(prepared.backed), shape
-        )
-        return cls(tariff, families, table("log"), table("draws"), counts, floor)
-
-    @property
-    def floor(self) -> Table:
-        if self._floor is None:
-            self._floor = self.make_floor()
-        return self._floor
 
 
 class Preview:
