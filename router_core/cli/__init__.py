@@ -39,6 +39,7 @@ _NOUNS = (
     "backtest",
     "suggest",
     "trial",
+    "scenario",
     "claims",
     "calculate",
     "config",
