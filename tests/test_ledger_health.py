@@ -38,7 +38,7 @@ def test_cells_are_behind_until_they_are_summed(db_path: Path) -> None:
         assert behind.newest_ms is not None
         assert NOW_MS - 86_400_000 < behind.newest_ms <= NOW_MS
         assert behind.dirty[-1] == date(2026, 11, 18)
-        assert behind.summed_until is None
+        assert behind.summed_until == date(2026, 11, 16)  # the day before the demo's last push, which summed it
         refresh(ledger)
         after = freshness(ledger)
         assert (after.dirty, after.summed_until) == ((), date(2026, 11, 18))
