@@ -44,6 +44,7 @@ _NOUNS = (
     "calculate",
     "config",
     "prices",
+    "price_refresh",
     "fit",
     "route",
     "rollup",

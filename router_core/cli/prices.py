@@ -37,7 +37,7 @@ def list_prices(
     """List the prices that hold on a day: of the models in use, or of those asked for."""
     from router_core.lifecycle import versions
 
-    day = _day(at)
+    day = utc_day(at)
     with _open(db) as ledger:
         book = _book(ledger)
         config = versions.live(ledger).config
@@ -51,7 +51,7 @@ def list_prices(
         for price in _holding(book, name, day)
     ]
     if as_json:
-        print_json([{"provider": name[0], "model": name[1], **_plain(price)} for name, price in found])
+        print_json([{"provider": name[0], "model": name[1], **plain(price)} for name, price in found])
         return
     _table([("/".join(name), *_cells(price)) for name, price in found], "model")
     for name in sorted({*names} - {name for name, _ in found}):
@@ -105,7 +105,7 @@ def set_price(
     winner = book.find(provider, model, _midday(price.effective_from), min_input_tokens, processing)
     wins = winner is not None and winner.layer == price.layer and winner.effective_from == price.effective_from
     if as_json:
-        print_json({"added": _plain(price), "wins": wins, "winner": None if winner is None else _plain(winner)})
+        print_json({"added": plain(price), "wins": wins, "winner": None if winner is None else plain(winner)})
     elif wins:
         typer.echo(f"{model} at {provider} costs {_rates(price)} from {price.effective_from} ({price.layer}).")
     elif winner is not None:
@@ -123,7 +123,7 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """List every price a model ever had, and mark those that hold on a day."""
-    day = _day(at)
+    day = utc_day(at)
     with _open(db) as ledger:
         book = _book(ledger)
     rows = book.history(provider, model)
@@ -131,7 +131,7 @@ def history(
         raise InputError(f"no price is known for {model!r} at {provider!r}; add one with 'tierwise prices set'")
     holding = {price.id for price in _holding(book, (provider, model), day, {price.processing for price in rows})}
     if as_json:
-        print_json([{**_plain(price), "holds": price.id in holding} for price in rows])
+        print_json([{**plain(price), "holds": price.id in holding} for price in rows])
         return
     _table([("*" if price.id in holding else "", *_cells(price)) for price in rows], "")
     note(f"* holds on {day} (UTC).")
@@ -167,20 +167,22 @@ def _holding(
     return list(dict.fromkeys(price for price in found if price is not None))
 
 
-def _day(text: str | None) -> date:
+def utc_day(text: str | None, option: str = "--at") -> date:
+    """Return the UTC date of an option, today where it is not given."""
     if text is None:
         return datetime.now(UTC).date()
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise InputError(f"--at {text!r} is not a date; write for instance 2026-01-31") from None
+        raise InputError(f"{option} {text!r} is not a date; write for instance 2026-01-31") from None
 
 
 def _midday(day: date) -> int:
     return round(datetime.combine(day, time(12), UTC).timestamp()) * 1000
 
 
-def _plain(price: Price) -> dict[str, Any]:
+def plain(price: Price) -> dict[str, Any]:
+    """Return a price as JSON has it."""
     from router_core.prices import FIRST_KNOWN
 
     return {
@@ -191,19 +193,20 @@ def _plain(price: Price) -> dict[str, Any]:
         "processing": price.processing,
         "min_input_tokens": price.min_input_tokens,
         "utc_minutes": None if price.minute_from is None else [price.minute_from, price.minute_to],
-        **{name: _number(getattr(price, f"{name}_usd_per_mtok")) for name in ("input", "output")},
-        **{name: _number(getattr(price, f"{name}_usd_per_mtok")) for name in ("cache_read", "cache_write")},
+        **{name: number(getattr(price, f"{name}_usd_per_mtok")) for name in ("input", "output")},
+        **{name: number(getattr(price, f"{name}_usd_per_mtok")) for name in ("cache_read", "cache_write")},
         "source": price.source,
         "note": price.note,
     }
 
 
-def _number(rate: Any) -> str | None:
+def number(rate: Any) -> str | None:
+    """Return a rate in digits; None where it is unknown."""
     return None if rate is None else format(rate, "f")
 
 
 def _rates(price: Price) -> str:
-    usd_in, usd_out = _number(price.input_usd_per_mtok) or "?", _number(price.output_usd_per_mtok) or "?"
+    usd_in, usd_out = number(price.input_usd_per_mtok) or "?", number(price.output_usd_per_mtok) or "?"
     return f"{usd_in} in, {usd_out} out per million tokens"
 
 
@@ -211,14 +214,8 @@ _HEADINGS = ("in", "out", "read", "write", "from", "layer", "when")
 
 
 def _cells(price: Price) -> tuple[str, ...]:
-    from router_core.prices import FIRST_KNOWN
+    from router_core.prices import FIRST_KNOWN, shown_calls
 
-    when = [] if price.processing == "standard" else [price.processing]
-    if price.min_input_tokens:
-        when.append(f"{price.min_input_tokens:,} input tokens or more")
-    if price.minute_from is not None and price.minute_to is not None:
-        clock = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (price.minute_from, price.minute_to))
-        when.append("–".join(clock) + " UTC")
     start = "always" if price.effective_from == FIRST_KNOWN else price.effective_from.isoformat()
     usd = (
         price.input_usd_per_mtok,
@@ -226,7 +223,7 @@ def _cells(price: Price) -> tuple[str, ...]:
         price.cache_read_usd_per_mtok,
         price.cache_write_usd_per_mtok,
     )
-    return (*(_number(rate) or "–" for rate in usd), start, price.layer, ", ".join(when))
+    return (*(number(rate) or "–" for rate in usd), start, price.layer, shown_calls(price))
 
 
 def _table(rows: list[tuple[str, ...]], first: str) -> None:

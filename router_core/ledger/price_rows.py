@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from router_core.ledger.store import Ledger
+from router_core.ledger.store import Ledger, insert_event
 from router_core.ledger.tables import MILLION
 from router_core.prices import Price
+from router_core.prices.refresh import Change
 
 _RATES = ("input_usd_per_mtok", "output_usd_per_mtok", "cache_read_usd_per_mtok", "cache_write_usd_per_mtok")
 _PLAIN = (
@@ -61,6 +63,30 @@ def add_prices(ledger: Ledger, prices: Iterable[Price]) -> None:
     """Append prices in one transaction; ids they carry are ignored, ``read_prices`` gives the ledger's own."""
     with ledger.writing() as connection:
         insert_prices(connection, prices)
+
+
+def accept_changes(ledger: Ledger, changes: Iterable[Change], author: str) -> int:
+    """Append the new rows of changes in one transaction, each change an event; returns how many rows were added.
+
+    Rows that are there already, as after accepting twice, are left out.
+    """
+    added = 0
+    with ledger.writing() as connection:
+        look = sa.text(
+            f"SELECT id, {', '.join(_COLUMNS)} FROM price WHERE provider_name = :provider AND model = :model"
+        )
+        for change in changes:
+            found = connection.execute(look, {"provider": change.provider_name, "model": change.model}).mappings()
+            there = {replace(_price(row), id=None, note="") for row in found}
+            new = [row for row in change.new if replace(row, id=None, note="") not in there]
+            if not new:
+                continue
+            insert_prices(connection, [replace(row, note=f"accepted by {author}") for row in new])
+            starts = ", ".join(dict.fromkeys(row.effective_from.isoformat() for row in new))
+            detail = f"{change.name} from {starts}, catalogue, as {new[0].source} has it"
+            insert_event(connection, author, "price", detail)
+            added += len(new)
+    return added
 
 
 def insert_prices(connection: Connection, prices: Iterable[Price]) -> None:

@@ -76,3 +76,18 @@ def providers_of(ledger: Ledger, models: Sequence[str]) -> dict[str, str]:
             if name is not None:
                 found[model] = str(name)
     return found
+
+
+def called(ledger: Ledger) -> set[tuple[str, str]]:
+    """Return (provider, model) of all that was ever called: as its price row has it, else as its calls do."""
+    priced = sa.text(
+        "SELECT DISTINCT provider_name, model FROM price WHERE id IN (SELECT DISTINCT price_id FROM evidence_cell)"
+    )
+    unpriced = sa.text(
+        "SELECT name FROM dimension WHERE kind = 'model' AND name <> '' "
+        "AND id IN (SELECT DISTINCT model_id FROM evidence_cell WHERE price_id = 0)"
+    )
+    with ledger.reading() as connection:
+        names = {(str(provider), str(model)) for provider, model in connection.execute(priced)}
+        models = [str(model) for model in connection.execute(unpriced).scalars()]
+    return names | {(provider, model) for model, provider in providers_of(ledger, models).items()}

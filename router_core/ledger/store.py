@@ -142,10 +142,7 @@ class Ledger:
     def event(self, who: str, what: str, detail: str = "") -> None:
         """Keep in the audit log who did what, now."""
         with self.writing() as connection:
-            connection.execute(
-                sa.text("INSERT INTO event (at_ms, who, what, detail) VALUES (:at, :who, :what, :detail)"),
-                {"at": time.time_ns() // MILLION, "who": who, "what": what, "detail": detail},
-            )
+            insert_event(connection, who, what, detail)
 
 
 def open_ledger(url_or_path: str | Path, *, create: bool = True, timezone: str = "UTC") -> Ledger:
@@ -225,6 +222,14 @@ def mark_dirty(connection: Connection, days: Iterable[int]) -> None:
     """Say that the cells of these days are older than their rows, within the transaction that adds the rows."""
     generation = random.getrandbits(62)
     connection.execute(_MARK_DIRTY, [{"day": day, "generation": generation} for day in sorted(days)])
+
+
+def insert_event(connection: Connection, who: str, what: str, detail: str = "") -> None:
+    """Keep in the audit log who did what, within the connection's transaction."""
+    connection.execute(
+        sa.text("INSERT INTO event (at_ms, who, what, detail) VALUES (:at, :who, :what, :detail)"),
+        {"at": time.time_ns() // MILLION, "who": who, "what": what, "detail": detail},
+    )
 
 
 def read_meta(connection: Connection, name: str) -> str | None:

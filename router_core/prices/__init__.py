@@ -13,6 +13,7 @@ from router_core.prices.price import (
     Rates,
     cost_nusd,
     rates,
+    shown_calls,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "price_from_entry",
     "rates",
     "resolve_name",
+    "shown_calls",
 ]

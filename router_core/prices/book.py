@@ -84,6 +84,14 @@ class PriceBook:
         rows = [price for name in self._names(provider_name, model) for price in self._rows.get(name[:2], ())]
         return tuple(sorted(rows, key=lambda price: (price.effective_from, LAYERS.index(price.layer))))
 
+    def rows(self, provider_name: str, model: str) -> tuple[Price, ...]:
+        """Return the rows that stand under exactly these names, in the order they were added."""
+        return tuple(self._rows.get((provider_name, model), ()))
+
+    def resolved(self, provider_name: str, model: str) -> Name | None:
+        """Return where the catalogue keeps a model's prices; None where it does not know it."""
+        return self._resolve(provider_name, model)
+
     def models(self) -> tuple[tuple[str, str], ...]:
         """Return (provider, model) of everything priced, sorted."""
         return tuple(sorted(self._rows))

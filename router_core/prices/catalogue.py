@@ -23,11 +23,13 @@ _ALIASES = {
     "azure.ai.inference": "azure",
     "azure.ai.openai": "azure",
     "azure_ai": "azure",
+    "fireworks-ai": "fireworks",
     "fireworks_ai": "fireworks",
     "gcp.gen_ai": "google",
     "gemini": "google",
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
+    "togetherai": "together",
     "vertex_ai": "google",
     "x_ai": "x-ai",
     "xai": "x-ai",
@@ -60,6 +62,18 @@ def resolve_name(provider_name: str, model: str) -> Name | None:
         return None
     owner = _owners()[id(info)]
     return Name(owner, info.id, owner == provider.id)
+
+
+@cache
+def known_provider(name: str) -> str:
+    """Return the catalogue's name of a provider; the name itself where the catalogue does not know it."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    provider_id = _ALIASES.get(name.lower(), name)
+    try:
+        return str(get_snapshot().find_provider(None, provider_id, None).id)
+    except LookupError:
+        return provider_id
 
 
 @cache

@@ -76,6 +76,17 @@ class Price:
         return minute >= self.minute_from or minute < self.minute_to
 
 
+def shown_calls(price: Price) -> str:
+    """Return which calls a price is for, in words; "" where it is for any."""
+    told = [] if price.processing == "standard" else [price.processing]
+    if price.min_input_tokens:
+        told.append(f"{price.min_input_tokens:,} input tokens or more")
+    if price.minute_from is not None and price.minute_to is not None:
+        clock = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (price.minute_from, price.minute_to))
+        told.append("–".join(clock) + " UTC")
+    return ", ".join(told)
+
+
 def rates(price: Price) -> Rates:
     """Return the price as whole numbers; worked out once a price."""
     known = price._rates
