@@ -7,7 +7,8 @@ in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing
 ``overflow`` finds the prompt too long; ``error-event`` reports an error inside the stream; ``cost`` states its price;
 ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers that text, ``sure:P`` with that
 probability for each token where it is asked for; ``forbids`` refuses by its content policy, ``filtered`` holds its
-answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice; ``parts`` takes part in a chain.
+answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice; ``parts`` takes part in a chain;
+``grades`` grades the two answers it is shown, 9 for one that says "forty" and 4 for another, and likes the first more.
 ``chaos`` answers four times of five, and otherwise fails in each of these ways by turns. ``GET /calls`` lists the
 bodies received, ``GET /totals`` counts calls and the tokens told of.
 """
@@ -136,6 +137,9 @@ class App:
             if "apart into" in last:
                 return 'Here you are: ["What is it?", "Why is it so?"]'
             return "a part worked out" if "Work out this one part" in last else "the whole answer"
+        if model == "grades":
+            first, second = ("forty" in answer for answer in last.rsplit("First answer:", 1)[1].split("Second answer:"))
+            return f"{9 if first else 4} {8 if second else 3}"
         return model[5:] if model.startswith("says:") else "".join(WORDS)
 
     async def _stream(self, asked: dict[str, Any], model: str, receive: Any, send: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,7 @@ from router_core.cli.project import DaysOption, SetOption, prepared
 if TYPE_CHECKING:
     from router_core.config import RoutingConfig
     from router_core.ledger.store import Ledger
+    from router_core.lifecycle.quoting import Quote
     from router_core.lifecycle.trials import HeldTrial, Proposal, Replay
     from router_core.projection.proof import Proof
 
@@ -27,6 +29,10 @@ def trial(
     outcomes: Annotated[
         Path | None, typer.Option(help="Take the filled in lines back, and say what they prove.")
     ] = None,
+    run: Annotated[bool, typer.Option("--run", help="Ask the configured models, and have the judge grade.")] = False,
+    judge: Annotated[str | None, typer.Option(help="Configured model that grades; the strongest if left out.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Spend what it costs without asking.")] = False,
+    resume: Annotated[int | None, typer.Option(help="Go on with the trial of that number.")] = None,
     source: Annotated[Literal["judge", "person"], typer.Option(help="Who graded the logged answers again.")] = "judge",
     days: DaysOption = None,
     db: DbOption = DEFAULT_DB,
@@ -34,8 +40,8 @@ def trial(
 ) -> None:
     """Prove a preview: replay about 100 of the requests it would move, and grade both answers.
 
-    Without --export or --outcomes it only says which and how many, and what that would cost. Answers are best graded
-    blind and in both orders, by the same judge: quality_target for the new answer, quality_logged for the logged one.
+    Without more it only says which and how many, and what that would cost. --run asks the configured models where the
+    prompts were kept, and grades blind in both orders; --export and --outcomes are for replays made elsewhere.
     """
     from router_core.cli.config import login
     from router_core.config import set_values
@@ -43,10 +49,11 @@ def trial(
     from router_core.errors import InputError
     from router_core.ledger.store import open_ledger
     from router_core.lifecycle import trials, versions
+    from router_core.lifecycle.quoting import price_trial
     from router_core.lifecycle.replay_files import read_replays, write_wanted
 
-    if export is not None and outcomes is not None:
-        raise InputError("give --export to draw a trial or --outcomes to conclude one, not both")
+    if sum((export is not None, outcomes is not None, run, resume is not None)) > 1:
+        raise InputError("give --export to draw a trial or --outcomes to conclude one, or else --run or --resume")
     graded = None if outcomes is None else read_replays(outcomes)
     with open_ledger(db, create=False) as ledger:
         target = set_values(versions.live(ledger).config, settings) if settings else None
@@ -57,13 +64,63 @@ def trial(
             proof = trials.conclude(ledger, one, graded, author=login(), source=QualitySource[source.upper()])
             _tell_proof(one, proof, as_json=as_json)
             return
+        if resume is not None:
+            _run(ledger, resume, as_json=as_json)
+            return
         preview = prepared(ledger, days)
+        if run:
+            number = _agreed(
+                ledger, price_trial(ledger, preview, target or preview.config, replays, judge=judge), yes=yes
+            )
+            _run(ledger, number, as_json=as_json)
+            return
         proposal = trials.propose(ledger, preview, target or preview.config, replays)
         held = None
         if export is not None:
             held = trials.hold(ledger, proposal, author=login())
             write_wanted(held, export)
     _tell_proposal(proposal, held, export, as_json=as_json)
+
+
+def _agreed(ledger: Ledger, quote: Quote, *, yes: bool) -> int:
+    """Say what a trial costs, hold it once that is agreed to, and return its number."""
+    from router_core.cli.config import login
+    from router_core.errors import InputError, NoSupportError
+    from router_core.lifecycle.proving import enlist
+
+    if quote.obstacle is not None or quote.cost_nusd is None or quote.cost_most_nusd is None:
+        raise NoSupportError(quote.obstacle or "this trial has no price")
+    price = (
+        f"{quote.calls} calls, about {_dollars(quote.cost_nusd)} with the grading by {quote.judge}; it stops before it "
+        f"spends more than {_dollars(quote.cost_most_nusd)}."
+    )
+    if not yes:
+        typer.echo(price)
+        if not sys.stdin.isatty():
+            raise InputError("add --yes to spend that, or run it on a terminal, where it asks")
+        if not typer.confirm("Spend it?"):
+            raise typer.Exit(0)
+    return enlist(ledger, quote, author=login())
+
+
+def _run(ledger: Ledger, number: int, *, as_json: bool) -> None:
+    """Run a held trial with a progress bar, and say what it proved."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from router_core.errors import NoSupportError
+    from router_core.lifecycle.proving import run_trial
+
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("Replaying", total=None)
+        state = run_trial(
+            ledger,
+            number,
+            progress=lambda now: bar.update(task, total=now.wanted, completed=now.graded + now.failed),
+        )
+    if state.proof is None:
+        raise NoSupportError(f"trial {number} is not done: {state.message} Go on with --resume {number}.")
+    _tell_proof(state.held, state.proof, as_json=as_json, spent_nusd=state.spent_nusd)
 
 
 def _covered(
@@ -132,12 +189,13 @@ def _tell_proposal(proposal: Proposal, held: HeldTrial | None, export: Path | No
         note(sentence)
 
 
-def _tell_proof(one: HeldTrial, proof: Proof, *, as_json: bool) -> None:
+def _tell_proof(one: HeldTrial, proof: Proof, *, as_json: bool, spent_nusd: int | None = None) -> None:
     if as_json:
-        print_json({"trial": one.number, **proof.as_json()})
+        spent = {} if spent_nusd is None else {"spent_nusd": spent_nusd}
+        print_json({"trial": one.number, **spent, **proof.as_json()})
         return
     quality, cost, saving = proof.quality, proof.cost, proof.saving
-    typer.echo(f"Trial {one.number}, {proof.replays} replays:")
+    typer.echo(f"Trial {one.number}, {proof.replays} replays{_for(spent_nusd)}:")
     typer.echo(
         f"quality {_points(quality.change)} points, 95 % interval {_points(quality.low)} to {_points(quality.high)} "
         f"(a plain replay of as many: ±{proof.plain_half_width * 100:.2f})"
@@ -155,6 +213,10 @@ def _price(expected: int | None, most: int | None) -> str:
     if expected is None or most is None:
         return "unknown, since a model has no price; grading comes on top."
     return f"about {_dollars(expected)}, at most {_dollars(most)}, but for one time in forty; grading comes on top."
+
+
+def _for(spent_nusd: int | None) -> str:
+    return "" if spent_nusd is None else f" for {_dollars(spent_nusd)}"
 
 
 def _dollars(nusd: int) -> str:

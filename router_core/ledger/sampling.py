@@ -46,6 +46,11 @@ class Drawable:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, some: npt.NDArray[np.bool_]) -> Drawable:
+        """Return those of them that a mask marks."""
+        ids = tuple(self.ids[place] for place in np.flatnonzero(some))
+        return Drawable(ids, self.feature[some], self.score[some], self.quality[some], self.cached[some], self.every)
+
 
 def drawable(
     ledger: Ledger,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from router_core.decision import Attempt, Kind
+from router_core.decision import Attempt
 from router_core.errors import LedgerError
 from router_core.ledger.bulk import insert_many
 from router_core.ledger.latency import latency_bin
@@ -75,11 +75,11 @@ def keep_proof(ledger: Ledger, number: int, proof_json: str) -> None:
             raise LedgerError(f"the ledger holds no trial {number}")
 
 
-def add_replays(ledger: Ledger, replays: Sequence[tuple[bytes, Attempt]]) -> int:
+def add_replays(ledger: Ledger, replays: Sequence[tuple[bytes, Attempt]], *, once: bool = True) -> int:
     """Record the calls that replayed decisions, each as one more attempt, and return how many were new.
 
-    A decision is replayed on a tier once: an attempt that is there already is left as it is. Raises ``LedgerError``,
-    and keeps none, where a decision is not in the ledger.
+    A decision is replayed on a tier ``once``: an attempt that is there already is left as it is; without it every call
+    is another one. Raises ``LedgerError``, and keeps none, where a decision is not in the ledger.
     """
     names = ledger.dimensions
     for _, call in replays:  # new names are committed in transactions of their own, so before ours begins
@@ -89,17 +89,17 @@ def add_replays(ledger: Ledger, replays: Sequence[tuple[bytes, Attempt]]) -> int
     with ledger.writing() as connection:
         for decision_id, call in replays:
             tier_id = names.tier[call.tier]
-            look = {"id": decision_id, "kind": int(Kind.TRIAL), "tier": tier_id}
+            look = {"id": decision_id, "kind": int(call.kind), "tier": tier_id}
             found = connection.execute(_LOOK, look).one_or_none()
             if found is None:
                 raise LedgerError(f"the ledger holds no decision {decision_id.hex()}, so it cannot have been replayed")
-            if found.before:
+            if once and found.before:
                 continue
             usage = call.usage
             values = {
                 "decision_id": decision_id,
                 "seq": found.seq,
-                "kind": int(Kind.TRIAL),
+                "kind": int(call.kind),
                 "tier_id": tier_id,
                 "provider_id": names.provider[call.provider_name],
                 "model_id": names.model[call.model],

@@ -7,15 +7,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from router_core.config import RoutingConfig, build_config
 from router_core.decision import Attempt, Kind, QualitySource
 from router_core.errors import NoSupportError
 from router_core.ledger import trials as rows
+from router_core.ledger.captured import kept_prompts
 from router_core.ledger.config_versions import live_version
 from router_core.ledger.days import id_time_ms
 from router_core.ledger.labels import Label, add_labels, kept_labels
 from router_core.ledger.price_rows import read_prices
-from router_core.ledger.sampling import answering_costs, drawable
+from router_core.ledger.sampling import Drawable, answering_costs, drawable
 from router_core.ledger.store import Ledger
 from router_core.prices import Cost, PriceBook
 from router_core.projection import Preview, Projection
@@ -62,11 +65,13 @@ class Replay:
     cost_nusd: int | None = None
 
 
-def propose(ledger: Ledger, preview: Preview, target: RoutingConfig, replays: int = USUAL_REPLAYS) -> Proposal:
+def propose(
+    ledger: Ledger, preview: Preview, target: RoutingConfig, replays: int = USUAL_REPLAYS, *, kept: bool = False
+) -> Proposal:
     """Plan a trial of ``target``, price it and draw its requests; nothing is run, and nothing written.
 
-    The same ledger gives the same requests, until a trial was held. Raises ``NoSupportError`` where the target moves
-    no request that could be replayed.
+    The same ledger gives the same requests, until a trial was held. ``kept`` draws only among those whose text is
+    kept. Raises ``NoSupportError`` where the target moves no request that could be replayed.
     """
     cube = preview.cube
     plan = Plan.of(Moves.of(preview, target), replays)
@@ -84,12 +89,24 @@ def propose(ledger: Ledger, preview: Preview, target: RoutingConfig, replays: in
         decisions=cube.decisions,
         seed=seed,
     )
+    if kept:
+        found = _whose_text_is_kept(ledger, found)
     places, cells = draw(plan, found.feature, found.score, seed=seed)
     ids = [found.ids[place] for place in places]
     drawn = Drawn(cells, ids, found.quality[places], answering_costs(ledger, ids), found.cached[places].tolist())
     projection = preview.at(target)
     trial = open_trial(plan, drawn, logged_quality=projection.quality.logged, logged_cost_nusd=projection.cost.logged)
     return Proposal(target, plan, trial, projection)
+
+
+def _whose_text_is_kept(ledger: Ledger, found: Drawable) -> Drawable:
+    texts = kept_prompts(ledger, found.ids)
+    if not texts:
+        raise NoSupportError(
+            "the text of none of the requests this change moves is kept, so they cannot be asked again from here; set "
+            "'capture' so that new ones are, or export the requests and replay them where their text is"
+        )
+    return found.take(np.array([key in texts for key in found.ids], dtype=np.bool_))
 
 
 def hold(ledger: Ledger, proposal: Proposal, *, author: str) -> HeldTrial:
@@ -167,9 +184,20 @@ def conclude(
     proof = prove(one.trial, outcomes)
     rows.add_replays(ledger, calls)
     _add_new_labels(ledger, labels)
+    _keep(ledger, one, proof, author)
+    return proof
+
+
+def keep_proof(ledger: Ledger, one: HeldTrial, outcomes: Sequence[Outcome], *, author: str) -> Proof:
+    """Prove what outcomes prove whose calls are on record already, and keep it. Raises ``InputError`` as ``prove``."""
+    proof = prove(one.trial, outcomes)
+    _keep(ledger, one, proof, author)
+    return proof
+
+
+def _keep(ledger: Ledger, one: HeldTrial, proof: Proof, author: str) -> None:
     rows.keep_proof(ledger, one.number, json.dumps(proof.as_json(), allow_nan=False))
     ledger.event(author, "trial", f"trial {one.number}: proved by {proof.replays} replays")
-    return proof
 
 
 def _attempt(tier: str, provider: str, model: str, usage: Usage, cost: Cost | None) -> Attempt:
