@@ -71,6 +71,10 @@ class Served:
         """Return the bodies the upstream received."""
         return [call["body"] for call in httpx.get(self.url.replace("/v1", "/calls")).json()["calls"]]
 
+    def closed_early(self) -> int:
+        """Return how many answers nobody waited for to the end."""
+        return int(httpx.get(self.url.replace("/v1", "/calls")).json()["closed_early"])
+
 
 @cache
 def _unused_ledger() -> Path:

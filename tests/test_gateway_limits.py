@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -118,6 +119,10 @@ def test_a_caller_who_leaves_before_a_whole_answer_ends_the_call_and_is_recorded
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{served.url}/v1/chat/completions", json={"model": "strong", "messages": HELLO}, timeout=0.4)
     until(lambda: last_status(served, "strong") == before + 1, 3)
+    with sqlite3.connect(served.db) as ledger:
+        query = "SELECT input_tokens, output_tokens, usage_source FROM attempt WHERE status = 6 AND usage_source = 1"
+        assert (1, 0, 1) in ledger.execute(query).fetchall()  # what is known of its cost: the prompt
+    ledger.close()
 
 
 def test_a_stream_that_never_ends_is_cut_and_recorded_as_timed_out(served: Gateway) -> None:

@@ -6,13 +6,13 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from served import CALL, config, served, told
+from served import CALL, RATES, config, served, told
 from upstream import upstream
 
 from router_core.config import Budget
@@ -54,6 +54,68 @@ async def test_a_stream_and_a_failure_are_settled_too(url: str, db_path: Path) -
         with pytest.raises(ProviderError):
             await run.ask(model="middle")
         assert Budgets(run.ledger).spent(settings.budgets[0], AT) == (CALL["cheap"], 0)
+
+
+JUDGED = "classifier: {stages: [embedding, judge], confidence: 0.9}\n"
+TURNS = [{"role": "user", "content": "so much to say of it and more " * 40}] * 6
+SIDE_CALLS = {
+    "judge": (JUDGED, {"cheap": "says:9"}, {}),
+    "compression": ("compress: {enabled: true, above_tokens: 100, keep_last: 2}\n", {}, {"messages": TURNS}),
+    "chain": ("strategy: chain\n", {"cheap": "parts"}, {}),
+    "cascade": ("strategy: cascade\ncascade: {checks: [{self_consistency: {samples: 2}}]}\n", {"cheap": "vary"}, {}),
+}
+
+
+@pytest.mark.parametrize(("yaml", "models", "body"), SIDE_CALLS.values(), ids=SIDE_CALLS)
+async def test_calls_beside_the_answer_are_set_aside_for_and_booked(
+    url: str, db_path: Path, yaml: str, models: dict[str, str], body: dict[str, object]
+) -> None:
+    settings = config(url, models, f"{yaml}budgets: [{{max_budget: 5, mode: block}}]")
+    kept = Watched(db_path)
+    async with served(url, db_path, settings, clock=lambda: AT, purse=kept) as run:
+        _, decision = await run.ask(max_tokens=10, **body)
+        assert len(decision.attempts) > 1
+        assert decision.cost_nusd == sum(one.list_cost_nusd or 0 for one in decision.attempts)
+        assert kept.budgets.spent(settings.budgets[0], AT) == (decision.cost_nusd, 0)
+    assert sum(kept.aside) >= sum(
+        ((one.usage.output_tokens if one.usage else 0) * 2 * RATES[one.model] * 1_000) for one in decision.attempts
+    )
+    kept.budgets.close()
+
+
+async def test_a_budget_without_room_for_the_judge_asks_nobody(url: str, db_path: Path) -> None:
+    settings = config(url, {"cheap": "says:9"}, f"{JUDGED}budgets: [{{max_budget: 0.000001, mode: block}}]")
+    async with served(url, db_path, settings) as run:
+        before = len(run.calls())
+        with pytest.raises(BudgetExceededError):
+            await run.ask()
+        assert len(run.calls()) == before
+
+
+async def test_a_judge_whose_answer_is_blocked_is_booked_all_the_same(url: str, db_path: Path) -> None:
+    settings = config(url, {"cheap": "says:10"}, f"{JUDGED}budgets: [{{max_budget: 0.001, mode: block}}]")
+    async with served(url, db_path, settings, clock=lambda: AT) as run:
+        with pytest.raises(BudgetExceededError) as caught:
+            await run.ask(max_tokens=10_000)
+        assert caught.value.decision_id is not None
+        decision = run.ledger.read_decision(caught.value.decision_id)
+        assert Budgets(run.ledger).spent(settings.budgets[0], AT) == (decision.cost_nusd, 0)
+    assert (decision.status, decision.cost_nusd) == (Status.BLOCKED, CALL["cheap"])
+
+
+class Watched:
+    """The ledger's budgets, and every amount that was set aside in them."""
+
+    def __init__(self, path: Path) -> None:
+        self.budgets = Budgets(open_ledger(path))
+        self.aside: list[int] = []
+
+    async def reserve(self, budgets: Sequence[Budget], nusd: int, at_ms: int) -> Reservation:
+        self.aside.append(nusd)
+        return await self.budgets.reserve(budgets, nusd, at_ms)
+
+    async def settle(self, reservation: Reservation, spent_nusd: int) -> None:
+        await self.budgets.settle(reservation, spent_nusd)
 
 
 async def test_a_spent_budget_that_blocks_refuses_before_any_call(url: str, db_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from router_core.complexity.classify import Classifier
 from router_core.complexity.fit import fit
 from router_core.complexity.graded import Graded
 from router_core.complexity.scorer import Scorer
-from router_core.decision import Reason, Status, Strategy
+from router_core.decision import Reason, Status, Strategy, UsageSource
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,54 @@ async def test_fail_over_pays_for_both_and_says_why(url: str, db_path: Path) -> 
     ]
     assert [(one.model, one.reason) for one in second.attempts] == [("middle", "cooling down")]
     assert (first.tier, first.cost_nusd, second.cost_nusd) == ("SIMPLE", CALL["middle"], CALL["middle"])
+
+
+HEDGED = "tiers: [{name: SIMPLE, models: [cheap, middle]}]\nhedge_after: 0.15"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_keeps_silent_is_hedged_and_the_slower_call_is_ended_and_paid(
+    url: str, db_path: Path, stream: bool
+) -> None:
+    async with served(url, db_path, config(url, {"cheap": "hang"}, HEDGED)) as run:
+        before = run.closed_early()
+        text, decision = await run.ask("a b c d", stream=stream)
+        while run.closed_early() == before:
+            await asyncio.sleep(0.02)  # the model is told that nobody listens any longer
+    assert text == "The answer is forty-two."
+    slower, faster = decision.attempts
+    assert told(decision.attempts) == [("ANSWER", "cheap", "ABORTED", False), ("FAILOVER", "middle", "OK", True)]
+    assert (slower.reason, faster.reason) == ("hedge: slower", "hedge")
+    assert faster.offset_ms >= 140
+    assert slower.usage_source == UsageSource.ESTIMATED
+    assert slower.usage is not None
+    assert slower.usage.output_tokens == 0
+    assert decision.cost_nusd == slower.usage.input_tokens * 1_000 + CALL["middle"]
+
+
+async def test_a_hedge_that_loses_is_ended_and_on_record(url: str, db_path: Path) -> None:
+    async with served(url, db_path, config(url, {"cheap": "after:0.3", "middle": "hang"}, HEDGED)) as run:
+        _, decision = await run.ask()
+    assert told(decision.attempts) == [("ANSWER", "cheap", "OK", True), ("FAILOVER", "middle", "ABORTED", False)]
+    assert decision.attempts[1].reason == "hedge: slower"
+
+
+async def test_a_hedge_covers_for_a_model_that_fails_late(url: str, db_path: Path) -> None:
+    three = "tiers: [{name: SIMPLE, models: [cheap, middle, strong]}]\nhedge_after: 0.15\ntimeout: 0.4"
+    async with served(url, db_path, config(url, {"cheap": "hang", "middle": "hang"}, three)) as run:
+        _, decision = await run.ask()
+    assert told(decision.attempts) == [
+        ("ANSWER", "cheap", "TIMEOUT", False),
+        ("FAILOVER", "middle", "TIMEOUT", False),
+        ("FAILOVER", "strong", "OK", True),
+    ]
+
+
+async def test_without_hedging_a_slow_model_is_waited_for_alone(url: str, db_path: Path) -> None:
+    settings = config(url, {"cheap": "after:0.3"}, "tiers: [{name: SIMPLE, models: [cheap, middle]}]")
+    async with served(url, db_path, settings) as run:
+        _, decision = await run.ask()
+    assert told(decision.attempts) == [("ANSWER", "cheap", "OK", True)]
 
 
 async def test_a_conversation_sticks_to_its_tier_while_it_is_warm(url: str, db_path: Path) -> None:

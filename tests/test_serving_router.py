@@ -231,7 +231,9 @@ async def test_a_caller_who_stops_waiting_leaves_an_aborted_decision() -> None:
         await task
     (decision,) = bench.kept
     assert decision.status == Status.ABORTED
-    assert decision.attempts[0].usage is None
+    attempt = decision.attempts[0]  # whoever was asked has read the prompt, and may bill that
+    assert (attempt.usage, attempt.usage_source) == (Usage(1, 0), UsageSource.ESTIMATED)
+    assert decision.cost_nusd == 1_000
 
 
 async def test_a_version_is_adopted_whole_by_requests_that_begin_after_it() -> None:

@@ -2,14 +2,15 @@
 
 Run as ``python tests/upstream.py`` it listens on a free local port and prints it. Models: ``ok`` answers;
 ``http-500`` (any number) answers with that status; ``wait-429`` asks to wait three seconds; ``html`` sends a page;
-``hang`` never answers; ``slow`` pauses between pieces; ``paced`` sends 200, two milliseconds apart; ``cut`` breaks off
-in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing; ``no-choices`` answers without any;
-``overflow`` finds the prompt too long; ``error-event`` reports an error inside the stream; ``cost`` states its price;
-``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers that text, ``sure:P`` with that
-probability for each token where it is asked for; ``forbids`` refuses by its content policy, ``filtered`` holds its
-answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice; ``parts`` takes part in a chain;
-``grades`` grades the two answers it is shown, 9 for one that says "forty" and 4 for another, and likes the first more.
-``chaos`` answers four times of five, and otherwise fails in each of these ways by turns. ``GET /calls`` lists the
+``hang`` never answers; ``after:SECONDS`` answers so late; ``slow`` pauses between pieces; ``paced`` sends 200, two
+milliseconds apart; ``cut`` breaks off in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing;
+``no-choices`` answers without any; ``overflow`` finds the prompt too long; ``error-event`` reports an error inside
+the stream; ``cost`` states its price; ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers
+that text, ``sure:P`` with that probability for each token where it is asked for; ``forbids`` refuses by its content
+policy, ``filtered`` holds its answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice;
+``parts`` takes part in a chain; ``grades`` grades the two answers it is shown, 9 for one that says "forty" and 4 for
+another, and likes the first more. ``chaos`` answers four times of five, and otherwise fails in each of these ways by
+turns. ``GET /calls`` lists the
 bodies received, ``GET /totals`` counts calls and the tokens told of.
 """
 
@@ -89,8 +90,13 @@ class App:
     async def _answer(self, asked: dict[str, Any], receive: Any, send: Any) -> None:
         model = asked["model"]
         if model == "hang":
-            await asyncio.sleep(3600)
-        elif model.startswith("http-"):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self.closed_early += 1
+            return
+        if model.startswith("after:"):
+            await asyncio.sleep(float(model[6:]))
+        if model.startswith("http-"):
             await _json(send, int(model[5:]), {"error": {"message": f"fault {model}", "type": "fault", "code": None}})
         elif model == "wait-429":
             await _json(send, 429, {"error": {"message": "slow down", "code": "rate_limit"}}, [(b"retry-after", b"3")])

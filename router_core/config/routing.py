@@ -52,6 +52,7 @@ class RoutingConfig(Section):
     timeout: float = Field(default=60.0, gt=0)
     stream_timeout: float = Field(default=600.0, gt=0)
     cooldown_time: float = Field(default=30.0, ge=0)
+    hedge_after: float | None = Field(default=None, gt=0)
     cache: Cache = Cache()
     compress: Compress = Compress()
     budgets: tuple[Budget, ...] = ()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from router_core.config import Budget, RoutingConfig
 from router_core.decision import RoutingDecision
 from router_core.errors import LedgerError
-from router_core.prices import PriceBook
-from router_core.serving.failover import Endpoint
-from router_core.serving.messages import prompt_text
-from router_core.usage import Usage, estimate_tokens
 
 _log = logging.getLogger("tierwise.serving")
 
@@ -55,22 +51,6 @@ def budgets_for(config: RoutingConfig, *, team: str, feature: str) -> list[Budge
     return [budget for budget in config.budgets if budget.scope in scopes]
 
 
-def foreseen_nusd(
-    body: Mapping[str, Any], endpoint: Endpoint, prices: PriceBook, at_ms: int, expected: int | None
-) -> int:
-    """Return what one answer of an endpoint may cost in nano-dollars; 0 where its price is unknown.
-
-    An upper estimate where the length of the answer is capped: input tokens are estimated within a tenth, output
-    tokens are the cap.
-    """
-    caps = [body.get("max_completion_tokens"), body.get("max_tokens"), endpoint.max_output_tokens]
-    known = [cap for cap in caps if cap is not None]
-    output = min(known) if known else expected or DEFAULT_OUTPUT_TOKENS
-    usage = Usage(round(1.1 * estimate_tokens(prompt_text(body))), max(0, output) * max(1, body.get("n") or 1))
-    cost = prices.list_cost(usage, provider_name=endpoint.provider_name, model=endpoint.upstream_model, at_ms=at_ms)
-    return cost.nusd if cost is not None else 0
-
-
 async def reserved(purse: Purse, budgets: Sequence[Budget], nusd: int, at_ms: int) -> Reservation | None:
     """Set money aside; None where the budgets cannot be read and none of them blocks.
 
@@ -85,11 +65,18 @@ async def reserved(purse: Purse, budgets: Sequence[Budget], nusd: int, at_ms: in
         return None
 
 
-async def settled(purse: Purse, reservation: Reservation, decision: RoutingDecision) -> None:
-    """Book what a decision cost; where that is unknown, what was set aside for it."""
+async def settled(purse: Purse, reservations: Sequence[Reservation], decision: RoutingDecision) -> None:
+    """Book what a decision cost, all its calls, in place of what was set aside; where that is unknown, the latter.
+
+    A budget that holds several of these is booked with the first.
+    """
     cost = decision.cost_nusd
-    try:
-        await purse.settle(reservation, reservation.nusd if cost is None else cost)
-    except LedgerError as error:
-        # What was set aside stays so until the period ends: the budget then errs towards having spent too much.
-        _log.warning("a budget could not be settled: %s", error)
+    booked: set[tuple[str, str]] = set()
+    for reservation in reservations:
+        spent = reservation.nusd if cost is None else 0 if booked.issuperset(reservation.held) else cost
+        booked.update(reservation.held)
+        try:
+            await purse.settle(reservation, spent)
+        except LedgerError as error:
+            # What was set aside stays so until the period ends: the budget then errs towards having spent too much.
+            _log.warning("a budget could not be settled: %s", error)

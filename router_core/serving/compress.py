@@ -21,7 +21,8 @@ _ASK = (
 )
 _FEWEST_TURNS = 2
 _SHARE = 4  # a summary has at most this part of what it stands for
-_LONGEST_SUMMARY = 1_000
+LONGEST_SUMMARY = 1_000
+"""Tokens that a summary has at most."""
 
 
 class Summaries:
@@ -81,7 +82,7 @@ async def _written(job: Job, told: str) -> str | None:
     live = job.live
     asked = job.side(
         [{"role": "system", "content": _ASK}, {"role": "user", "content": told}],
-        max_tokens=min(_LONGEST_SUMMARY, max(64, tokens // _SHARE)),
+        max_tokens=min(LONGEST_SUMMARY, max(64, tokens // _SHARE)),
         temperature=0,
     )
     try:

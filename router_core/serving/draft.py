@@ -14,7 +14,6 @@ from router_core.decision import (
     RoutingDecision,
     Status,
     Strategy,
-    UsageSource,
 )
 from router_core.prices import PriceBook
 from router_core.serving.budget import Reservation
@@ -29,8 +28,8 @@ class Draft:
     """What is known of a decision so far; ``started`` is on the router's timer, ``tries`` grows as calls are made.
 
     ``final`` is the try whose answer the caller gets; until it is known, the last that tried to answer. ``outcome`` is
-    how the request ended where no try says so: it was served from a cache, blocked, or given up. ``reservation`` is the
-    money set aside for it until it is settled.
+    how the request ended where no try says so: it was served from a cache, blocked, or given up. ``reservations`` are
+    what is set aside for it until it is settled.
     """
 
     id: bytes
@@ -52,7 +51,7 @@ class Draft:
     final: Try | None = None
     outcome: Status | None = None
     draw: float = 0.0
-    reservation: Reservation | None = None
+    reservations: list[Reservation] = field(default_factory=list)
 
     def ended(self, now: float, status: Status | None = None) -> RoutingDecision:
         """Return the record of it at ``now`` on the router's timer.
@@ -105,7 +104,7 @@ class Draft:
     def _attempt(self, one: Try, final: bool) -> Attempt:
         endpoint, reply = one.endpoint, one.reply
         offset_ms = round(one.offset_s * 1000)
-        usage = reply.usage if reply is not None else one.error.usage if one.error is not None else None
+        usage = one.usage
         cost = None
         if usage is not None:
             cost = self.prices.list_cost(
@@ -126,7 +125,7 @@ class Draft:
             latency_ms=round(one.seconds * 1000),
             ttft_ms=reply.ttft_ms if reply is not None else None,
             usage=usage,
-            usage_source=reply.usage_source if reply is not None else UsageSource.PROVIDER,
+            usage_source=one.usage_source,
             list_cost_nusd=cost.nusd if cost is not None else None,
             reported_cost_nusd=reply.reported_cost_nusd if reply is not None else None,
             price_id=cost.price.id if cost is not None else None,

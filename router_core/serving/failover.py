@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from router_core.config import RoutingConfig
-from router_core.decision import Kind, Status
+from router_core.decision import Kind, Status, UsageSource
 from router_core.errors import (
     BadAnswerError,
     ContentPolicyError,
@@ -18,7 +18,10 @@ from router_core.errors import (
     ProviderTimeoutError,
     RateLimitedError,
 )
+from router_core.serving.hedge import hedged
+from router_core.serving.messages import prompt_text
 from router_core.serving.providers.seam import Call, Provider, Reply
+from router_core.usage import Usage, estimate_tokens
 
 _STATUS: dict[type[ProviderError], Status] = {
     ProviderRefusedError: Status.REFUSED,
@@ -59,6 +62,21 @@ class Try:
     seconds: float
     reply: Reply | None = None
     error: ProviderError | None = None
+    sent: Usage | None = None  # an estimate, of a call that was given up before it was answered
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens it used, as far as they are known."""
+        if self.reply is not None:
+            return self.reply.usage
+        return self.error.usage if self.error is not None else self.sent
+
+    @property
+    def usage_source(self) -> UsageSource:
+        """Who counted them."""
+        if self.reply is not None:
+            return self.reply.usage_source
+        return UsageSource.PROVIDER if self.sent is None else UsageSource.ESTIMATED
 
 
 class Chains:
@@ -166,7 +184,8 @@ class Failover:
 
         The same endpoint is tried again (``num_retries``) after a time-out, a 5xx or a broken answer; after anything
         else the next one's turn has come. After a context overflow those known to take no longer prompts are left
-        out, and ``wider`` is asked for more that do. Tries to answer after the first are kept as fail-overs; ``moved``
+        out, and ``wider`` is asked for more that do. After ``hedge_after`` seconds without a word of the first the next
+        one is asked as well. Tries to answer after the first are kept as fail-overs; ``moved``
         says why the chain does not begin where the tier's does, ``reason`` why the call is made at all. Raises the last
         ``ProviderError`` where nobody answered.
         """
@@ -175,6 +194,21 @@ class Failover:
         rested = self.cooldowns.rested(chain, started)
         waiting = list(rested)
         widest = 0
+
+        def tried(endpoint: Endpoint, kind: Kind, why: str) -> Try:
+            one = Try(endpoint, kind, Status.ABORTED, why, self._timer() - started, 0.0)
+            tries.append(one)
+            return one
+
+        def rival() -> Try | None:
+            while waiting:
+                if self.cooldowns.probe(endpoint := waiting.pop(0), self._timer(), config.timeout):
+                    return tried(endpoint, failover, "hedge")
+            return None
+
+        async def ask(one: Try) -> Try:
+            return await self._ask(one, call, providers[one.endpoint.provider_name], config)
+
         while waiting:
             endpoint = waiting.pop(0)
             if widest and endpoint.context_window is not None and endpoint.context_window <= widest:
@@ -188,48 +222,64 @@ class Failover:
             for repeat in range(1 + config.num_retries):
                 if repeat:
                     await asyncio.sleep(min(_FIRST_PAUSE_S * 2 ** (repeat - 1), _LONGEST_PAUSE_S))
-                begun = self._timer()
                 primary = last is None and not repeat and not moved and endpoint is chain[0]
                 why = reason if primary or kind not in _ANSWERS else "" if last is not None else moved or "cooling down"
-                one = Try(endpoint, kind if primary else failover, Status.ABORTED, why, begun - started, 0.0)
-                tries.append(one)
-                try:
-                    reply = await providers[endpoint.provider_name].complete(call(endpoint))
-                except ProviderError as error:
-                    last = error
-                except Exception as error:  # noqa: BLE001 - a provider is anybody's code; the request is recorded all the same
-                    _log.exception("provider %r failed on %r", endpoint.provider_name, endpoint.upstream_model)
-                    last = BadAnswerError(
-                        f"{endpoint.provider_name!r} failed on {endpoint.upstream_model!r} ({type(error).__name__})",
-                        provider_name=endpoint.provider_name,
-                        request_model=endpoint.upstream_model,
-                    )
+                one = tried(endpoint, kind if primary else failover, why)
+                if config.hedge_after is not None and waiting and last is None and kind in _ANSWERS:
+                    one = await hedged(one, rival, ask, after_s=config.hedge_after)
                 else:
-                    one.status, one.reply = Status.OK, reply
-                    self.cooldowns.wake(endpoint)
+                    one = await ask(one)
+                if one.reply is not None:
                     return one
-                finally:
-                    one.seconds = self._timer() - begun
-                one.status, one.error = status_of(last), last
-                one.reason = f"{last.reason} {last.status}" if last.status is not None else last.reason
-                if not _worth_repeating(last):
+                last = one.error
+                assert last is not None  # or it would have been answered
+                if one.endpoint is not endpoint or not _worth_repeating(last):
                     break
-            assert last is not None  # or it would have answered
-            if _ill(last):
-                rest_s = last.retry_after_s if last.retry_after_s is not None else config.cooldown_time
-                if rest_s > 0:
-                    self.cooldowns.rest(endpoint, self._timer() + rest_s)
-                else:
-                    self.cooldowns.wake(endpoint)
-            else:
-                self.cooldowns.wake(endpoint)
+            assert last is not None  # as above
             if isinstance(last, ContextOverflowError):
                 widest = max(widest, endpoint.context_window or 0)
                 if not waiting:
-                    tried = {one.endpoint.model for one in tries}
-                    waiting = [one for one in wider() if one.model not in tried and (one.context_window or 0) > widest]
+                    known = {one.endpoint.model for one in tries}
+                    waiting += [one for one in wider() if one.model not in known and (one.context_window or 0) > widest]
         assert last is not None  # a chain is never empty
         raise last
+
+    async def _ask(self, one: Try, call: Callable[[Endpoint], Call], provider: Provider, config: RoutingConfig) -> Try:
+        """Make one call, and note on it and in the cool-downs what became of it; only a cancellation is raised."""
+        endpoint, begun = one.endpoint, self._timer()
+        out: Call | None = None
+        try:
+            out = call(endpoint)
+            one.reply = await provider.complete(out)
+        except ProviderError as error:
+            one.error = error
+        except asyncio.CancelledError:
+            if out is not None:  # whoever was asked has read the prompt, and may bill it
+                one.sent = Usage(estimate_tokens(prompt_text(out.body)), 0)
+            raise
+        except Exception as error:  # noqa: BLE001 - a provider is anybody's code; the request is recorded all the same
+            _log.exception("provider %r failed on %r", endpoint.provider_name, endpoint.upstream_model)
+            one.error = BadAnswerError(
+                f"{endpoint.provider_name!r} failed on {endpoint.upstream_model!r} ({type(error).__name__})",
+                provider_name=endpoint.provider_name,
+                request_model=endpoint.upstream_model,
+            )
+        finally:
+            one.seconds = self._timer() - begun
+        rest_s = 0.0
+        if one.error is None:
+            one.status = Status.OK
+        else:
+            one.status = status_of(one.error)
+            one.reason = f"{one.error.reason} {one.error.status}" if one.error.status is not None else one.error.reason
+            if _ill(one.error):
+                asked = one.error.retry_after_s
+                rest_s = config.cooldown_time if asked is None else asked
+        if rest_s > 0:
+            self.cooldowns.rest(endpoint, self._timer() + rest_s)
+        else:
+            self.cooldowns.wake(endpoint)
+        return one
 
 
 def status_of(error: ProviderError) -> Status:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from router_core.complexity.excerpt import excerpt
 from router_core.complexity.score import Score
 from router_core.decision import Kind
 from router_core.errors import ProviderError
+from router_core.serving.failover import Endpoint
 from router_core.serving.job import Job
 from router_core.serving.messages import answer_text, answer_values
 
@@ -20,21 +23,25 @@ _ASK = (
 _RATING = re.compile(r"\s*(10|[1-9])(?![0-9.])")
 
 
+def judge_call(job: Job) -> tuple[Sequence[Endpoint], dict[str, Any]]:
+    """Return whom to ask, and what: the model named for it, else the cheapest tier."""
+    live = job.live
+    named = live.config.classifier.judge_model
+    chain = live.chains.by_model[named] if named is not None else live.chains.by_tier[live.config.tier_names[0]]
+    text = f"-----\n{excerpt(job.draft.request.text)}\n-----"
+    messages = [{"role": "system", "content": _ASK}, {"role": "user", "content": text}]
+    return chain, job.side(messages, max_tokens=1, temperature=0)
+
+
 async def ask_judge(job: Job) -> Score | None:
     """Return the judge's score; None where it did not answer, or answered anything but a rating.
 
     Ratings are taken to be equally frequent, so that 1..10 are the middles of the tenths of the percentile scale:
     5, 15, .. 95. The call is on record whether it helped or not.
     """
-    live = job.live
-    named = live.config.classifier.judge_model
-    chain = live.chains.by_model[named] if named is not None else live.chains.by_tier[live.config.tier_names[0]]
-    text = f"-----\n{excerpt(job.draft.request.text)}\n-----"
-    messages = [{"role": "system", "content": _ASK}, {"role": "user", "content": text}]
+    chain, body = judge_call(job)
     try:
-        one = await job.ask(
-            chain, body=job.side(messages, max_tokens=1, temperature=0), kind=Kind.CLASSIFIER, reason="judge"
-        )
+        one = await job.ask(chain, body=body, kind=Kind.CLASSIFIER, reason="judge")
     except ProviderError:
         return None
     assert one.reply is not None
@@ -42,7 +49,7 @@ async def ask_judge(job: Job) -> Score | None:
     if rating is None:
         one.reason = "judge: unparsable"
         return None
-    return Score(10 * rating - 5, "judge", 1.0, live.classifier.scorer.version)
+    return Score(10 * rating - 5, "judge", 1.0, job.live.classifier.scorer.version)
 
 
 def rating_of(answer: str) -> int | None:

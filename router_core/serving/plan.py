@@ -20,12 +20,14 @@ _STRATEGIES = {"direct": Strategy.DIRECT, "cascade": Strategy.CASCADE, "chain": 
 class Plan:
     """The strategy and what goes with it; ``plain`` where a request is passed on and nothing else is to be done.
 
-    ``cache`` and ``compress`` are None where they are off; ``logprobs`` says that a check wants token probabilities.
+    ``cache`` and ``compress`` are None where they are off; ``logprobs`` says that a check wants token probabilities,
+    ``samples`` how many further answers checks ask for.
     """
 
     strategy: Strategy
     checks: tuple[NamedCheck, ...]
     logprobs: bool
+    samples: int
     cache: Cache | None
     compress: Compress | None
     plain: bool
@@ -41,13 +43,15 @@ class Plans:
         needed = "cascade" in chosen or config.cascade.checks
         checks = tuple(build_checks(settings)) if needed else ()
         logprobs = any("logprob" in entry for entry in settings)
+        asking = [entry["self_consistency"] or {} for entry in settings if "self_consistency" in entry]
+        samples = sum(int(options.get("samples", 2)) for options in asking) if checks else 0
         compress = config.compress if config.compress.enabled else None
 
         def plan(chosen: str, cache: Cache) -> Plan:
             strategy = _STRATEGIES[chosen]
             kept = None if cache.mode == "off" else cache
             plain = strategy == Strategy.DIRECT and kept is None and compress is None
-            return Plan(strategy, checks, logprobs, kept, compress, plain)
+            return Plan(strategy, checks, logprobs, samples, kept, compress, plain)
 
         self._default = plan(config.strategy, config.cache)
         self._own = {

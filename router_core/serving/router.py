@@ -29,9 +29,10 @@ from router_core.serving.conversations import Conversations, Warm
 from router_core.serving.delivery import Answer, Delivery
 from router_core.serving.draft import Draft
 from router_core.serving.failover import Endpoint, Failover, Try
+from router_core.serving.foreseen import call_nusd
 from router_core.serving.hashing import keyed_hash
 from router_core.serving.job import Job, direct
-from router_core.serving.judge import ask_judge
+from router_core.serving.judge import ask_judge, judge_call
 from router_core.serving.live import Live, prepare
 from router_core.serving.loop import LoopThread
 from router_core.serving.messages import answer_values
@@ -41,7 +42,7 @@ from router_core.serving.providers.events import DONE
 from router_core.serving.recall import Recall
 from router_core.serving.requests import AUTO, check_body, request_of
 from router_core.serving.shadow import compare
-from router_core.serving.spending import set_aside, settle
+from router_core.serving.spending import set_aside, set_aside_nusd, settle
 
 DEFAULT_FEATURE = Request("").feature
 Record = Callable[[RoutingDecision], Awaitable[None]]
@@ -150,7 +151,7 @@ class Router:
             if draft.score is not None and draft.score.uncertain and live.asks_judge:
                 await self._ask_judge(job)
             if live.config.budgets and self._purse is not None:
-                await set_aside(job, self._purse)
+                await set_aside(job, plan, self._purse)
             if plan.plain or (draft.reason == Reason.NAMED and plan.cache is None):
                 one = await direct(job)
             else:
@@ -263,6 +264,9 @@ class Router:
 
     async def _ask_judge(self, job: Job) -> None:
         draft = job.draft
+        if job.live.config.budgets and self._purse is not None:
+            chain, body = judge_call(job)
+            await set_aside_nusd(job, call_nusd(job, body, chain[0]), self._purse)
         score = await ask_judge(job)
         if score is not None:
             draft.score = score
