@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from dashboard import charts, standing, summary
 from dashboard.traffic import Traffic
 from router_core.config import default_config
+from router_core.demo import fill
+from router_core.ledger.rollup import refresh
+from router_core.ledger.store import open_ledger
+
+APP = Path(__file__).parent.parent / "dashboard" / "app.py"
 
 TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
 DAYS = [date(2026, 11, 1) + timedelta(days=number) for number in range(30)]
@@ -214,3 +223,21 @@ def test_days_add_up_to_the_range() -> None:
     frame = pd.DataFrame([lines(day=day) for day in DAYS])
     assert summary.daily(frame)["usd"].sum() * 1e9 == summary.totals(frame).cost_nusd
     assert len(summary.smoothed(summary.daily(frame)["usd"])) == 24
+
+
+def test_plotly_accepts_every_figure_of_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        fill(ledger, decisions=6_000, days=14, seed=3, now_ms=1_795_000_000_000)
+        refresh(ledger)
+    monkeypatch.setenv("TIERWISE_DB", str(tmp_path / "ledger.db"))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    seen = 0
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    for page in sorted((APP.parent / "app_pages").glob("*.py")):
+        app.switch_page(f"app_pages/{page.name}").run()
+        for shown in app.get("plotly_chart"):
+            go.Figure(json.loads(shown.proto.spec))  # raises where a name or a value is none of Plotly's
+            seen += 1
+    assert seen > 10
+    st.cache_resource.clear()

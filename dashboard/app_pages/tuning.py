@@ -78,6 +78,7 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
     figures = st.container()
     left, right = st.columns([3, 2])
     frame = data.traffic(stamp, view.since, view.until).under(target, scope)
+    # What follows the sliders is sent first, in the order that lets the browser draw while the rest is made.
     with left, ui.card("Requests by difficulty", _of(live.config, frame), key="traffic"):
         ui.figure(
             charts.traffic_by_score(
@@ -86,16 +87,18 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
             key="traffic_figure",
             alt="Share of requests at each score from 0 to 100, coloured by the tier the draft gives them",
         )
-        _sliders(scope, draft, live)
-        _on_their_own(scope, target)
-        _search(preview, scope, draft, live)
-    with figures:
-        outcomes.figures(projection)
+        beneath = st.container()
     with right, ui.card("Cost and quality", f"{wording.plural(view.days, 'day')}, all features", key="picture"):
         _picture(projection, data.best(stamp, view.since, view.until))
     left, right = st.columns([3, 2])
     with left, ui.card(*_effect_title(projection), key="effect"):
         _effect(projection, live.config.tier_names)
+    with figures:
+        outcomes.figures(projection)
+    with beneath:
+        _sliders(scope, draft, live)
+        _on_their_own(scope, target)
+        _search(preview, scope, draft, live)
     with right, ui.card("Beside its controls", "what no cleverness at all would do", key="controls"):
         outcomes.controls_table(outcomes.controls(projection), key="controls_table")
         st.caption("Shuffled keeps the draft's tier shares but gives them out at random: a router must beat it.")
@@ -105,7 +108,7 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
 
 def _of(config: RoutingConfig, frame: pd.DataFrame) -> str:
     fixed = float(frame["fixed"].sum())
-    share = fixed / max(fixed + float(frame[list(config.tier_names)].to_numpy().sum()), 1)
+    share = fixed / max(fixed + float(sum(frame[tier].to_numpy().sum() for tier in config.tier_names)), 1)
     grey = f"; grey: {wording.share(share, digits=0)} fixed by pins, rules and the like" if fixed else ""
     return f"score 0 is easy, 100 is hard{grey}"
 
