@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,16 +15,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from router_core.errors import InputError
+from router_core.errors import InputError, LedgerError, LedgerLockedError
 from router_core.ledger.archive_days import archived, figures
 from router_core.ledger.days import date_of
 from router_core.ledger.manifest import MANIFEST, ArchivedDay, File, Manifest, digest, read_manifest, sync_folder
-from router_core.ledger.parts import PARTS, Names, Part, with_names, write_parquet
+from router_core.ledger.parts import ATTEMPTS, DECISIONS, LABELS, PARTS, Names, Part, with_names, write_parquet
 from router_core.ledger.price_rows import prices_by_id
 from router_core.ledger.rollup import days_with_rows, pruned_days, refresh
 from router_core.ledger.snapshot import ByDriver, Snapshot
 from router_core.ledger.store import Ledger
 
+_COUNTED = {DECISIONS: "decisions", ATTEMPTS: "attempts", LABELS: "labels"}  # the figures that count a part's rows
 _PRUNED_AT_ONCE = 5_000  # decisions a transaction, so that writers wait for moments only
 
 _KEEP = sa.text(
@@ -150,6 +151,7 @@ def _write_day(ledger: Ledger, manifest: Manifest, day: int, names: Names) -> bo
         changed = before is None or dict(before.figures) != found
         if changed:
             files = {part.table: _write_part(rows, part, manifest.folder, day, (low, high), names) for part in PARTS}
+            _complete(files, found)
             manifest.days[day] = ArchivedDay(files, found)
             used = list(connection.execute(_USED_PRICES, {"day": day}).scalars())
     if changed:
@@ -162,6 +164,15 @@ def _write_day(ledger: Ledger, manifest: Manifest, day: int, names: Names) -> bo
         facts = {"day": day, "folder": str(manifest.folder.resolve()), "at": time.time_ns() // 1_000_000}
         connection.execute(_KEEP, facts)
     return changed
+
+
+def _complete(files: Mapping[str, File], found: Mapping[str, int]) -> None:
+    for part in PARTS:
+        counted = found[_COUNTED[part]]
+        if files[part.table].rows != counted:
+            raise LedgerError(
+                f"{counted:,} rows of {part.table} were to be archived, and {files[part.table].rows:,} were written"
+            )
 
 
 def _write_part(rows: Snapshot, part: Part, folder: Path, day: int, bounds: tuple[bytes, bytes], names: Names) -> File:
@@ -188,24 +199,36 @@ def _plain(price: Any) -> dict[str, Any]:
 
 
 def _prune_day(ledger: Ledger, folder: Path, day: int) -> bool:
-    """Take a day's rows out of the ledger, batch after batch; returns whether all of them went.
+    """Take a day's rows out of the ledger, batch after batch, or its tables at once; returns whether all of them went.
 
     Stops where rows or labels come meanwhile: the day is then dirty, and the next rollup brings the others back.
     """
     manifest = archived(ledger, folder, day)
-    low, high = ledger.days.id_range(day, day)
+    bounds = ledger.days.id_range(day, day)
     with ledger.writing() as connection:
         if connection.execute(_IS_DIRTY, {"day": day}).first():
             return False
-        if day not in pruned_days(connection) and figures(connection, low, high) != manifest.days[day].figures:
+        if day not in pruned_days(connection) and figures(connection, *bounds) != manifest.days[day].figures:
             return False  # rows came, and were summed, since the day was written
         connection.execute(_PRUNE, {"day": day})
+    if ledger.engine.dialect.name == "postgresql":
+        with suppress(LedgerLockedError):  # others use the tables all the time, so rows leave batch after batch
+            if not _delete(ledger, day, bounds, (LABELS,)):
+                return False
+            with ledger.writing() as connection:
+                return ledger.partitions.drop(connection, day)
+    return _delete(ledger, day, bounds, reversed(PARTS))
+
+
+def _delete(ledger: Ledger, day: int, bounds: tuple[bytes, bytes], parts: Iterable[Part]) -> bool:
+    low, high = bounds
+    chosen = tuple(parts)
     while low < high:
         with ledger.writing() as connection:
             if connection.execute(_IS_DIRTY, {"day": day}).first():
                 return False
             upto = _beyond(connection, low, high)
-            for part in reversed(PARTS):
+            for part in chosen:
                 connection.execute(
                     sa.text(f"DELETE FROM {part.table} WHERE {part.key} >= :low AND {part.key} < :high"),
                     {"low": low, "high": upto},

@@ -84,6 +84,7 @@ def bring_back(ledger: Ledger, folder: Path, day: int) -> int:
     attempts = _rows(ledger, manifest, day, ATTEMPTS)
     call = next(attempts, None)
     count = 0
+    ledger.partitions.forget()  # whichever process pruned the day may have dropped its tables
     for batch in _batches(ledger, manifest, day, DECISIONS):
         decisions = _tuples(batch)
         calls: list[Row] = []
@@ -92,6 +93,7 @@ def bring_back(ledger: Ledger, folder: Path, day: int) -> int:
             calls.append(call)
             call = next(attempts, None)
         with ledger.writing() as connection:
+            ledger.partitions.provide(connection, {day})
             _replace(connection, decisions, calls, labels)
             mark_dirty(connection, {day})
         count += len(decisions)

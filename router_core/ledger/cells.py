@@ -21,9 +21,9 @@ EVIDENCE_KEYS, EVIDENCE_SUMS = _split(EvidenceCellRow)
 LATENCY_KEYS = ("day", "tier_id", "model_id", "kind")
 
 # One line a decision and attempt; a decision without any attempt has one line too. `own` is 1 on the one line of each
-# decision that carries the decision's own figures.
+# decision that carries the decision's own figures. The range is said of both tables, so that both are read by it alone.
 _JOINED = """
-    FROM decision d LEFT JOIN attempt a ON a.decision_id = d.id
+    FROM decision d LEFT JOIN attempt a ON a.decision_id = d.id AND a.decision_id >= :low AND a.decision_id < :high
     WHERE d.id >= :low AND d.id < :high
 """
 _TOKENS = """
@@ -94,7 +94,7 @@ SPEND_DAYS = (
 LATENCIES = """
 SELECT d.day, a.tier_id, a.model_id, a.kind, a.latency_bin, COUNT(*) AS attempts
 FROM decision d JOIN attempt a ON a.decision_id = d.id
-WHERE d.id >= :low AND d.id < :high
+WHERE d.id >= :low AND d.id < :high AND a.decision_id >= :low AND a.decision_id < :high
 GROUP BY d.day, a.tier_id, a.model_id, a.kind, a.latency_bin
 ORDER BY d.day, a.tier_id, a.model_id, a.kind, a.latency_bin
 """

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from router_core.errors import LedgerError, VersionConflictError
+from router_core.ledger.pushes import announce
 from router_core.ledger.store import Ledger
 from router_core.ledger.tables import MILLION
 
@@ -62,6 +63,7 @@ def add_version(
             sa.text("INSERT INTO event (at_ms, who, what, detail) VALUES (:at, :who, 'push', :detail)"),
             {"at": now, "who": author, "detail": f"version {number}: {note}"},
         )
+        announce(connection)
     return number
 
 

@@ -108,6 +108,19 @@ def explained(url: URL) -> Iterator[None]:
         raise LedgerError(f"the ledger {shown(url)} failed: {_first_line(error)}") from error
 
 
+@contextmanager
+def driven(connection: Connection, statement: str) -> Iterator[Any]:
+    """Lend the driver's own connection to PostgreSQL; what it raises is raised as for any other statement."""
+    from psycopg import Error  # installed where a ledger is on a server
+
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    try:
+        yield driver
+    except Error as error:
+        raise DBAPIError.instance(statement, None, error, Error, dialect=connection.dialect) from error
+
+
 def explanation(error: DBAPIError, url: URL) -> LedgerError:
     """Return the error of our tree that says what a driver's error means to the person."""
     text = _first_line(error.orig or error)

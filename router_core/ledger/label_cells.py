@@ -35,7 +35,7 @@ FROM (
         l.quality_ppm AS quality_ppm,
         CAST((l.quality_ppm - l.quality_ppm % 1000) / 1000 AS BIGINT) AS thousandths
     FROM quality_label l JOIN decision d ON d.id = l.decision_id
-    WHERE l.decision_id >= :low AND l.decision_id < :high AND {_newest("l")}
+    WHERE l.decision_id >= :low AND l.decision_id < :high AND d.id >= :low AND d.id < :high AND {_newest("l")}
 ) lines
 GROUP BY day, feature_id, tier_id, reason, source, needed_tier_id
 """
@@ -54,7 +54,8 @@ FROM (
     FROM quality_label p
         JOIN quality_label l ON l.decision_id = p.decision_id AND l.source < p.source
         JOIN decision d ON d.id = p.decision_id
-    WHERE p.decision_id >= :low AND p.decision_id < :high AND p.source = 4 AND {_newest("p")} AND {_newest("l")}
+    WHERE p.decision_id >= :low AND p.decision_id < :high AND d.id >= :low AND d.id < :high
+        AND p.source = 4 AND {_newest("p")} AND {_newest("l")}
 ) lines
 GROUP BY day, feature_id, tier_id, source, good, person_good
 """

@@ -29,7 +29,7 @@ class Link:
         connection = self.reach()  # first, since looking names up would make an empty file of a missing one
         rows, attempts = rows_of(decisions, self._ledger.dimensions, self._ledger.days)
         with explained(self._ledger.engine.url), connection.begin():
-            insert_rows(connection, rows, attempts)
+            insert_rows(connection, rows, attempts, self._ledger.partitions)
 
     def reach(self) -> Connection:
         """Return the connection, opening it where there is none; raises ``LedgerError`` where that fails."""
@@ -60,6 +60,7 @@ class Link:
         self.close()
         self._ledger.engine.dispose()
         self._ledger.dimensions.forget()
+        self._ledger.partitions.forget()
 
     def close(self) -> None:
         """Close the connection; its settings are ours alone, so it does not go back to the others."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, make_url
 
 from router_core.errors import LedgerError
-from router_core.ledger.connect import make_engine, shown, transaction
+from router_core.ledger.connect import driven, make_engine, shown, transaction
 from router_core.ledger.parts import ROWS, Part
 
 
@@ -64,19 +64,27 @@ class ByDriver:
 
     def rows(self, part: Part, low: bytes, high: bytes, columns: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         schema = _schema(part, columns)
-        text = _select(part, schema, ":low", ":high")
-        with self._connection.execute(
-            sa.text(text), {"low": low, "high": high}, execution_options={"stream_results": True}
-        ) as found:
-            # The driver's own rows: a wrapper around each would take longer than all the rest.
-            cursor = found.cursor
-            while cursor is not None and (rows := cursor.fetchmany(ROWS)):
+        with self._found(_select(part, schema, ":low", ":high"), low, high) as cursor:
+            while rows := cursor.fetchmany(ROWS):
                 with _exact(part):
                     arrays = [
                         pa.array(column, field.type)
                         for column, field in zip(zip(*rows, strict=True), schema, strict=True)
                     ]
                 yield pa.record_batch(arrays, schema=schema)
+
+    @contextmanager
+    def _found(self, text: str, low: bytes, high: bytes) -> Iterator[Any]:
+        """Ask by a cursor of the driver's own: a wrapper around each row would take longer than all the rest."""
+        if self._connection.dialect.name == "postgresql":
+            asked = text.replace(":low", "%s").replace(":high", "%s")
+            # Named, so that the server keeps the rows until they are fetched.
+            with driven(self._connection, asked) as driver, driver.cursor("tierwise_rows") as cursor:
+                cursor.execute(asked, (low, high))
+                yield cursor
+            return
+        with self._connection.execute(sa.text(text), {"low": low, "high": high}) as found:
+            yield found.cursor
 
     def one(self, text: str) -> tuple[Any, ...] | None:
         row = self._connection.exec_driver_sql(text).first()

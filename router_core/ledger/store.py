@@ -21,11 +21,13 @@ from router_core.ledger.bulk import Row, insert_many
 from router_core.ledger.connect import check_file, ledger_url, make_engine, shown, transaction, write_ahead
 from router_core.ledger.days import Days
 from router_core.ledger.dimensions import KINDS, Dimensions
+from router_core.ledger.partitions import Partitions, lacks_partition
 from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS, decision_of, rows_of
 from router_core.ledger.tables import MILLION
 
 LABEL_COLUMNS = ("decision_id", "labelled_at_ms", "source", "quality_ppm", "needed_tier_id", "author", "note")
 
+_TRIES = 3  # to find out which decisions are there already, while other gateways write the same ones
 _DAY = DECISION_COLUMNS.index("day")
 _AT = DECISION_COLUMNS.index("decided_at_ms")
 _QUALITY = DECISION_COLUMNS.index("quality_ppm")
@@ -44,6 +46,7 @@ class Ledger:
         self.zone = zone
         self.days = Days(zone)
         self.dimensions = Dimensions(engine)
+        self.partitions = Partitions(self.days)
 
     @property
     def url(self) -> str:
@@ -91,7 +94,7 @@ class Ledger:
         if not decision_rows:
             return 0
         with self.writing() as connection:
-            return insert_rows(connection, decision_rows, attempt_rows)
+            return insert_rows(connection, decision_rows, attempt_rows, self.partitions)
 
     def read_decision(self, decision_id: bytes) -> RoutingDecision:
         """Return the decision of that id; raises ``LedgerError`` where the ledger does not hold it."""
@@ -190,23 +193,34 @@ def _fill_prices(connection: Connection) -> None:
     insert_prices(connection, [*catalogue(), *load_price_overrides(data_dir() / "prices.yaml")])
 
 
-def insert_rows(connection: Connection, decision_rows: Sequence[Row], attempt_rows: Sequence[Row]) -> int:
+def insert_rows(
+    connection: Connection, decision_rows: Sequence[Row], attempt_rows: Sequence[Row], partitions: Partitions
+) -> int:
     """Insert rows within the connection's transaction, as ``Ledger.write_rows`` says; returns how many were new."""
     decisions, attempts = list(decision_rows), list(attempt_rows)
+    days = {row[_DAY] for row in decisions}
+    partitions.provide(connection, days)
     # Written out, since SQLAlchemy's own nested transaction takes longer than all else a small group needs.
     connection.exec_driver_sql("SAVEPOINT new_rows")
-    try:
-        insert_many(connection, "decision", DECISION_COLUMNS, decisions)
-    except IntegrityError:  # seldom: at least one is there already, or stands twice in this batch
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT new_rows")
-        once = {row[0]: row for row in reversed(decisions)}
-        kept = _kept(connection, list(once))
-        decisions = [row for key, row in once.items() if key not in kept]
-        if not decisions:
-            return 0
-        insert_many(connection, "decision", DECISION_COLUMNS, decisions)
-        new = {row[0] for row in decisions}
-        attempts = list({(row[0], row[1]): row for row in reversed(attempts) if row[0] in new}.values())
+    for left in range(_TRIES, -1, -1):
+        try:
+            insert_many(connection, "decision", DECISION_COLUMNS, decisions)
+            break
+        except IntegrityError as error:  # seldom: at least one is there already, or stands twice in this batch
+            if not left:
+                raise
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT new_rows")
+            if lacks_partition(error):
+                partitions.forget()
+                partitions.provide(connection, days)
+            once = {row[0]: row for row in reversed(decisions)}
+            kept = _kept(connection, list(once))
+            # In one order, so that two gateways with the same decisions wait for one another and not in a circle.
+            decisions = [once[key] for key in sorted(once.keys() - kept)]
+            if not decisions:
+                return 0
+            attempts = list({(row[0], row[1]): row for row in reversed(attempts) if row[0] in once}.values())
+            attempts = [row for row in attempts if row[0] not in kept]
     if attempts:
         insert_many(connection, "attempt", ATTEMPT_COLUMNS, attempts)
     labels = [

@@ -14,6 +14,7 @@ from router_core.config import RoutingConfig, build_config, default_config
 from router_core.errors import ConfigError, InputError, TierwiseError, VersionConflictError
 from router_core.ledger import config_versions
 from router_core.ledger.config_versions import StoredVersion
+from router_core.ledger.pushes import Pushes
 from router_core.ledger.store import Ledger
 
 FIRST_AUTHOR = "tierwise"
@@ -127,7 +128,8 @@ def _read(stored: StoredVersion) -> Version:
 
 
 class ConfigWatch:
-    """Follows the live version from a thread of its own, whichever process pushed it.
+    """Follows the live version from a thread of its own, whichever process pushed it: a ledger in PostgreSQL says when
+    one was pushed, and one in a file is asked every ``poll_s``.
 
     ``current`` is one pair, swapped whole, so that a request that reads it once sees one version. While the ledger
     cannot be read, or a newer version cannot be used, the last good one stays current, ``problem`` says why, and the
@@ -136,7 +138,7 @@ class ConfigWatch:
 
     def __init__(self, ledger: Ledger, *, poll_s: float = 0.25) -> None:
         self._ledger = ledger
-        self._poll_s = poll_s
+        self._pushes = Pushes(ledger, poll_s=poll_s)
         first = live(ledger)
         self._current: tuple[int, RoutingConfig] = (first.version, first.config)
         self._problem: str | None = None
@@ -166,14 +168,18 @@ class ConfigWatch:
         self.close()
 
     def _follow(self) -> None:
-        while not self._stopped.wait(self._poll_s):
+        while not self._stopped.is_set():
             try:
+                self._pushes.wait(self._stopped)
+                if self._stopped.is_set():
+                    break
                 self._look()
                 self._problem = None
             except TierwiseError as error:
                 if self._problem != str(error):
                     _log.warning("still using configuration version %d: %s", self._current[0], error)
                 self._problem = str(error)
+        self._pushes.close()
 
     def _look(self) -> None:
         number = config_versions.live_version(self._ledger)
