@@ -45,6 +45,7 @@ _NOUNS = (
     "config",
     "prices",
     "price_refresh",
+    "recost",
     "fit",
     "route",
     "rollup",

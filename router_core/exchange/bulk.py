@@ -16,12 +16,10 @@ from router_core.exchange.report import Report
 from router_core.ledger.latency import latency_bins
 from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS
 from router_core.ledger.store import Ledger
-from router_core.prices import Price, PriceBook, cost_nusd, rates
-from router_core.usage import Usage
+from router_core.prices import PriceBook
+from router_core.prices.arrays import costs_nusd, prices_held
 
 _MILLION = 1_000_000
-_DAY_MS = 86_400_000
-_SAFE = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,71 +54,22 @@ def price(columns: Columns, book: PriceBook) -> Priced:
     for code in np.unique(key[asked]).tolist():
         owner, processing = divmod(code, len(columns.processing.values))
         rows = np.flatnonzero(asked & (key == code))
-        for found, among in _prices(
-            columns, rows, book, columns.owner.values[owner], columns.processing.values[processing]
-        ):
-            cost, sure = _costs(columns, among, found)
-            costs[among], known[among] = cost, sure
+        started, tokens = columns.started_at_ms[rows], columns.input_tokens[rows]
+        name, how = columns.owner.values[owner], columns.processing.values[processing]
+        for found, places in prices_held(book, name, started, tokens, how):
+            among = rows[places]
+            counted = [column[among] for column in _priced_columns(columns)]
+            costs[among], known[among] = costs_nusd(found, counted)
             ids[among] = found.id or 0
     return Priced(costs, ids, known)
 
 
-def _prices(
-    columns: Columns, rows: Any, book: PriceBook, owner: tuple[str, str], processing: str
-) -> list[tuple[Price, Any]]:
-    """Return the prices that hold for some calls of one model, each with the calls it holds for."""
-    started = columns.started_at_ms[rows]
-    plain = all(
-        one.min_input_tokens == 0 and one.minute_from is None and one.minute_to is None for one in book.history(*owner)
-    )
-    if plain:  # then nothing but the day decides
-        key = started // _DAY_MS
-        at = [(int(day) * _DAY_MS, 0) for day in np.unique(key)]
-        place = np.searchsorted(np.unique(key), key)
-    else:
-        at = list(zip(started.tolist(), columns.input_tokens[rows].tolist(), strict=True))
-        place = np.arange(len(rows))
-    found: dict[int, Price] = {}
-    which = np.empty(len(at), np.int64)
-    for position, (moment, tokens) in enumerate(at):
-        one = book.find(*owner, moment, tokens, processing)
-        which[position] = id(one) if one is not None else 0
-        if one is not None:
-            found[id(one)] = one
-    mine = which[place]
-    return [(one, rows[mine == code]) for code, one in found.items()]
-
-
-def _costs(columns: Columns, rows: Any, found: Price) -> tuple[Ints, Bools]:
-    read, write = columns.cache_read_input_tokens[rows], columns.cache_write_input_tokens[rows]
-    counts = (columns.input_tokens[rows] - read - write, columns.output_tokens[rows], read, write)
-    rate = rates(found)
-    each = (rate.input, rate.output, rate.cache_read, rate.cache_write)
-    most = sum(int(count.max(initial=0)) * (price or 0) for count, price in zip(counts, each, strict=True))
-    if max(most, rate.divisor) >= _SAFE:  # beyond 64 bits, so in whole numbers of any size
-        usages = zip(*(columns_of[rows].tolist() for columns_of in _usage_columns(columns)), strict=True)
-        exact = [cost_nusd(found, Usage(*counted)) for counted in usages]
-        return np.array([cost or 0 for cost in exact], np.int64), np.array(
-            [cost is not None for cost in exact], np.bool_
-        )
-    total, sure = np.zeros(len(rows), np.int64), np.ones(len(rows), np.bool_)
-    for count, price_each in zip(counts, each, strict=True):
-        if price_each is None:
-            sure &= count == 0
-        else:
-            total += count * price_each
-    whole, rest = np.divmod(total, rate.divisor)
-    twice = 2 * rest
-    return whole + ((twice > rate.divisor) | ((twice == rate.divisor) & (whole % 2 == 1))), sure
-
-
-def _usage_columns(columns: Columns) -> tuple[Ints, ...]:
+def _priced_columns(columns: Columns) -> tuple[Ints, ...]:
     return (
         columns.input_tokens,
         columns.output_tokens,
         columns.cache_read_input_tokens,
         columns.cache_write_input_tokens,
-        columns.reasoning_output_tokens,
     )
 
 

@@ -457,3 +457,33 @@ class MeteredSpendRow(SQLModel, table=True):
     reasoning_output_tokens: int | None = _maybe()
     list_cost_nusd: int | None = _maybe()
     reported_cost_nusd: int | None = _maybe()
+
+
+class RecostJobRow(SQLModel, table=True):
+    """One job that priced calls again; days are those of the reporting zone, sums those of the calls it changed."""
+
+    __tablename__ = "recost_job"
+    id: int | None = Field(default=None, primary_key=True)
+    started_at_ms: int = _count()
+    ended_at_ms: int | None = _maybe()
+    undone_at_ms: int | None = _maybe()
+    author: str
+    note: str = Field(sa_column=Column(Text, nullable=False))
+    first_day: int
+    last_day: int
+    calls: int = _count()
+    before_nusd: int = _count()
+    after_nusd: int = _count()
+
+
+class RecostCallRow(SQLModel, table=True):
+    """What a call that a job changed cost before, and its decision in all; NULL is unknown, as it was."""
+
+    __tablename__ = "recost_call"
+    __table_args__: ClassVar[Any] = _WITHOUT_ROWID
+    job_id: int = _key(Integer)
+    decision_id: bytes = _key(LargeBinary(16))
+    seq: int = _key(SmallInteger)
+    list_cost_nusd: int | None = _maybe()
+    price_id: int | None = _maybe(Integer)
+    decision_cost_nusd: int | None = _maybe()
