@@ -10,7 +10,8 @@ import pytest
 from served import config, served, told
 from upstream import upstream
 
-from router_core.decision import Kind, Status
+from router_core.complexity.lengths import Lengths
+from router_core.decision import Kind, Request, Status
 from router_core.errors import ContentPolicyError, ContextOverflowError
 
 TOOLS = {"tools": [{"type": "function", "function": {"name": "look_up"}}]}
@@ -114,3 +115,34 @@ async def test_a_named_model_is_asked_even_where_it_cannot(url: str, db_path: Pa
         with pytest.raises(ContextOverflowError):
             await run.ask(model="overflows")
     assert told(decision.attempts) == [("ANSWER", "cheap", "OK", True)]
+
+
+async def test_the_room_an_answer_is_expected_to_need_counts_too(url: str, db_path: Path) -> None:
+    windows = {"cheap": ", context_window: 100", "middle": ", context_window: 150", "strong": ", context_window: 9000"}
+    async with served(url, db_path, config(url, **windows)) as run:
+        _, long = await run.ask("Tell me of it in 300 words")
+        _, capped = await run.ask("Tell me of it in 300 words", max_tokens=20)
+    assert [(one.model, one.reason) for one in long.attempts] == [("strong", "needs a larger window")]
+    assert long.expected_output_tokens == 405
+    assert [one.model for one in capped.attempts] == ["cheap"]
+
+
+async def test_how_long_answers_of_a_feature_are_is_learnt_from_them(url: str, db_path: Path) -> None:
+    async with served(url, db_path, config(url)) as run:
+        expected = [(await run.ask(metadata={"feature": "chat"}))[1].expected_output_tokens for _ in range(6)]
+        _, other = await run.ask(metadata={"feature": "search"})
+        _, label = await run.ask(metadata={"feature": "chat", "expected_format": "classification"})
+        run.router.adopt(run.router.config, version=2)
+        _, later = await run.ask(metadata={"feature": "chat"})
+    assert expected == [None] * 5 + [6]  # the upstream says six tokens
+    assert (other.expected_output_tokens, label.expected_output_tokens) == (None, 8)
+    assert later.expected_output_tokens is not None  # a push forgets nothing
+
+
+def test_the_latest_answers_weigh_most() -> None:
+    lengths = Lengths()
+    for tokens in [1_000] * 50 + [10] * 200:
+        lengths.observe("chat", tokens)
+    assert lengths.expected(Request("hello", feature="chat")) in range(10, 50)
+    for text, expected in (("in one word", 8), ("A single word, please", 8), ("about 1500-word essay", 2025)):
+        assert lengths.expected(Request(text, feature="chat")) == expected

@@ -79,6 +79,7 @@ def _line(prompt_id: str | None, request: Request, config: RoutingConfig, classi
         "stage": score.stage,
         "confidence": round(score.confidence, 4),
         "rule": score.rule or None,
+        "expected_output_tokens": score.expected_output_tokens,
         "scorer": score.scorer,
     }
 

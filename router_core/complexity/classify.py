@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from router_core.complexity.excerpt import excerpt
+from router_core.complexity.lengths import Lengths
 from router_core.complexity.rules import RuleSet
 from router_core.complexity.score import Score
 from router_core.complexity.scorer import Scorer
@@ -24,6 +25,8 @@ class Classifier:
     answer stands, marked ``uncertain``. Where the configuration lists no scorer, the reference answers last, so that
     there always is a score. Raises ``ConfigError`` where the rules cannot be compiled.
 
+    ``lengths`` is asked how long an answer is expected to be; it may be shared by classifiers that follow one another.
+
     Confidence means, for rules, that they are the operator's word (1); for a fitted scorer, the share of the prompt's
     words that it knows from its training; for the reference, half, always.
     """
@@ -34,6 +37,7 @@ class Classifier:
         self._config = config
         self._rules = RuleSet(config)
         self.scorer = scorer or Scorer.reference()
+        self.lengths = Lengths()
         own: dict[str, Stage] = {"rules": self._by_rules, "embedding": self._by_scorer, **(extra or {})}
         stages = [own[name] for name in config.classifier.stages if name in own]
         if self._by_scorer not in stages:
@@ -63,11 +67,12 @@ class Classifier:
         path = f"rules.{index}"
         if rule.tier is None:
             assert rule.score is not None  # the configuration saw to it
-            return Score(rule.score, "rules", 1.0, self.scorer.version, rule=path)
+            value = rule.score
+            return Score(value, "rules", 1.0, self.scorer.version, None, self.lengths.expected(request), rule=path)
         boundaries = self._config.boundaries(request.feature)
         value = boundaries[self._config.tier_names.index(rule.tier)]
-        return Score(value, "rules", 1.0, self.scorer.version, rule.tier, rule=path)
+        return Score(value, "rules", 1.0, self.scorer.version, rule.tier, self.lengths.expected(request), rule=path)
 
     def _by_scorer(self, request: Request) -> Score:
         value, confidence = self.scorer.judge(request.text)
-        return Score(value, self.scorer.stage, confidence, self.scorer.version)
+        return Score(value, self.scorer.stage, confidence, self.scorer.version, None, self.lengths.expected(request))

@@ -23,15 +23,16 @@ class Capabilities:
         self._asks = any(model.capabilities is not None for model in config.models.values())
 
     def fitting(
-        self, chain: Sequence[Endpoint], body: Mapping[str, Any], above: Iterable[Endpoint]
+        self, chain: Sequence[Endpoint], body: Mapping[str, Any], above: Iterable[Endpoint], *, expected: int = 0
     ) -> tuple[Sequence[Endpoint], str]:
         """Return the endpoints to ask, and why they are not the whole chain from its beginning (empty: they are).
 
         Those of ``chain`` that suit come first, then those ``above`` it; where none suits the chain is returned, and
-        the model's own refusal tells the caller what is wrong.
+        the model's own refusal tells the caller what is wrong. ``expected`` is how many tokens the answer is expected
+        to have, for callers who set no limit.
         """
         needs = _needs(body) if self._asks else ()
-        tokens = self._tokens(body)
+        tokens = self._tokens(body, expected)
         if not needs and not tokens:
             return chain, ""
         lack = ""
@@ -51,11 +52,11 @@ class Capabilities:
             return chain, ""
         return suited, "" if suited[0] is chain[0] else lack
 
-    def _tokens(self, body: Mapping[str, Any]) -> int:
+    def _tokens(self, body: Mapping[str, Any], expected: int) -> int:
         """Return the tokens that must fit; 0 where they fit every window without being counted."""
         if self._smallest is None:
             return 0
-        room = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+        room = body.get("max_completion_tokens") or body.get("max_tokens") or expected
         size = 0
         for message in body["messages"]:
             content = message.get("content")

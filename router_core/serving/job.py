@@ -42,7 +42,8 @@ class Job:
         asked = self.body if body is None else body
         # Whoever names a model wants that one, and no stronger one that would suit better.
         home = chain[0].tier if draft.reason != Reason.NAMED else ""
-        fitting, moved = live.capabilities.fitting(chain, asked, live.chains.above(home))
+        expected = draft.score.expected_output_tokens if draft.score is not None else None
+        fitting, moved = live.capabilities.fitting(chain, asked, live.chains.above(home), expected=expected or 0)
 
         def call(endpoint: Endpoint) -> Call:
             return Call(

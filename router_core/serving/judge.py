@@ -49,7 +49,9 @@ async def ask_judge(job: Job) -> Score | None:
     if rating is None:
         one.reason = "judge: unparsable"
         return None
-    return Score(10 * rating - 5, "judge", 1.0, job.live.classifier.scorer.version)
+    before = job.draft.score
+    expected = before.expected_output_tokens if before is not None else None
+    return Score(10 * rating - 5, "judge", 1.0, job.live.classifier.scorer.version, None, expected)
 
 
 def rating_of(answer: str) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from router_core.complexity.classify import Classifier
+from router_core.complexity.lengths import Lengths
 from router_core.config import Cache, RoutingConfig, suggest
 from router_core.decision import Reason, Request, RoutingDecision, Status, Strategy, new_decision_id
 from router_core.errors import BudgetExceededError, InputError, ProviderError, UnknownModelError
@@ -92,6 +93,7 @@ class Router:
         self._failover = Failover(timer=timer)
         self._conversations = Conversations()
         self._summaries = Summaries()
+        self._lengths = Lengths()
         self._live = self._prepare(config, version, classifier, prices, providers)
 
     @property
@@ -281,7 +283,9 @@ class Router:
         providers: Mapping[str, Provider] | None,
     ) -> Live:
         known = http_providers(config, self._session) if providers is None else providers
-        return prepare(config, version, classifier, prices, known)
+        live = prepare(config, version, classifier, prices, known)
+        live.classifier.lengths = self._lengths
+        return live
 
     def _begin(self, live: Live, body: Mapping[str, Any], request: Request) -> Draft:
         started, decided_at_ms = self._timer(), self._clock()
@@ -342,6 +346,9 @@ class Router:
         return keyed_hash(self._hash_key, f"{team}\0{conversation}".encode("utf-8", "replace"))
 
     async def _keep(self, draft: Draft, decision: RoutingDecision) -> None:
+        final = draft.final
+        if final is not None and final.usage is not None and decision.status == Status.OK:
+            self._lengths.observe(draft.request.feature, final.usage.output_tokens)
         await settle(draft, decision, self._purse)
         if self._record is not None:
             await self._record(decision)
