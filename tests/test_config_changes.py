@@ -66,7 +66,7 @@ def test_values_are_yaml() -> None:
         ("boundaries.COMPLEX=95", "boundaries cross: REASONING starts at 92, below COMPLEX at 95"),
         ("boundaries.COMPLEX=high", "valid integer (it is 'high')"),
         ("boundaries.COMPLEX=[", "the value of 'boundaries.COMPLEX' is not YAML"),
-        ("boundries.COMPLEX=70", "unknown key 'boundries'"),
+        ("boundries.COMPLEX=70", "unknown key 'boundries'; did you mean 'boundaries'?"),
         ("exploration.rat=0.1", "unknown key 'rat'; did you mean 'rate'?"),
         ("timeout.seconds=5", "what stands before 'seconds' is a value, not a section"),
         ("rules.7.score=5", "there is no '7' here; it has 3 entries, counted from 0"),

@@ -121,7 +121,7 @@ def test_rollup_says_what_it_did_and_a_rebuild_changes_nothing(db: Path) -> None
     ("arguments", "sentence"),
     [
         (["--by", "teir"], "did you mean 'tier'"),
-        (["--since", "yesterday"], "write it as 2026-01-31"),
+        (["--since", "last week"], "write 2026-01-31, today, yesterday or 7d"),
         (["--since", "2026-03-04", "--until", "2026-03-03"], "is after"),
         (["--by", "tier,tier"], "asked for twice"),
     ],

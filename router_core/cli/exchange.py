@@ -6,14 +6,13 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_json
-from router_core.errors import InputError
+from router_core.cli.days import read_days
 
 if TYPE_CHECKING:
     from router_core.exchange.load import Progress
@@ -77,7 +76,9 @@ def import_(
 def export(
     format: Annotated[str, typer.Argument(help="focus, csv, parquet, jsonl, otlp or litellm.")],
     file: Annotated[str, typer.Argument(help="Where to; - writes to standard output.")],
-    since: Annotated[str | None, typer.Option(metavar="DATE", help="First day, as 2026-01-31.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="First day: 2026-01-31, or 7d for the last 7.")
+    ] = None,
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, included.")] = None,
     by: Annotated[str, typer.Option(help="What csv is summed by, separated by commas.")] = "",
     focus_version: Annotated[str, typer.Option(help="1.2 (with the columns of 1.4 beside) or 1.4.")] = "1.2",
@@ -94,8 +95,8 @@ def export(
     from router_core.ledger.store import open_ledger
     from router_core.ledger.writer import replay_spool
 
-    first, last = _day("--since", since), _day("--until", until)
     with open_ledger(db, create=False) as ledger:
+        first, last = read_days(since, until, ledger.zone)
         if format != "litellm":
             replay_spool(ledger)
             refresh(ledger)
@@ -184,15 +185,6 @@ def _show(result: Reconciliation, *, all_lines: bool) -> None:
 
 def _dollars(nusd: int) -> str:
     return f"{nusd / 1e9:,.4f}"
-
-
-def _day(option: str, text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"{option} {text!r} is not a day; write it as 2026-01-31") from None
 
 
 @contextmanager

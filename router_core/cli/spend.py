@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_json
-from router_core.errors import InputError
+from router_core.cli.days import read_days
 
 if TYPE_CHECKING:
     from router_core.ledger.queries import LatencyLine, SpendLine
@@ -24,7 +24,9 @@ def spend(
     by: Annotated[
         str, typer.Option(help="What to sum by, separated by commas: day,hour,team,feature,tier,model,status,kind.")
     ] = "tier",
-    since: Annotated[str | None, typer.Option(metavar="DATE", help="First day, as 2026-01-31.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="First day: 2026-01-31, or 7d for the last 7.")
+    ] = None,
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, included.")] = None,
     db: DbOption = DEFAULT_DB,
     as_json: JsonOption = False,
@@ -38,11 +40,9 @@ def spend(
     from router_core.ledger.store import open_ledger
     from router_core.ledger.writer import replay_spool
 
-    first, last = _day("--since", since), _day("--until", until)
-    if first is not None and last is not None and first > last:
-        raise InputError(f"--since {first} is after --until {last}")
     keys = [part.strip() for part in by.split(",") if part.strip()]
     with open_ledger(db, create=False) as ledger:
+        first, last = read_days(since, until, ledger.zone)
         replay_spool(ledger)
         refresh(ledger)
         lines = queries.spend(ledger, keys, first, last)
@@ -68,15 +68,6 @@ def spend(
         _print(keys, lines, whole, speed)
         if window.is_demo:
             note("This is simulated traffic, made by 'tierwise demo'.")
-
-
-def _day(option: str, text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"{option} {text!r} is not a day; write it as 2026-01-31") from None
 
 
 def _latencies(

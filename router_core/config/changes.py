@@ -78,6 +78,8 @@ def set_values(config: RoutingConfig, settings: Sequence[str]) -> RoutingConfig:
         parts = re.findall(r"\[[^\]]*\]|[^.]+", path)
         if parts[0] == "boundaries" and len(parts) == 2:
             parts = ["tiers", parts[1], "score_min"]
+        elif parts[0] not in data:
+            raise ConfigError(f"unknown key {parts[0]!r}; {suggest(parts[0], ['boundaries', *data])}", path=path)
         _set(data, parts, value, path)
     return build_config(data)
 

@@ -162,8 +162,9 @@ def _cheapest(
             bound = float(min(low[safe[0]], quality[chosen]))
             if (settings[chosen] == live).all():
                 return live, today, today, "stays: nothing cheaper is known to clear the floor"
-            saved = "saves" if cost[chosen] < 0 else "costs more, but today's quality is below the floor"
-            return settings[chosen], float(quality[chosen]), bound, saved
+            dollars = f"about ${abs(cost[chosen]) / 1e9:,.2f}"
+            why = f"saves {dollars}" if cost[chosen] < 0 else f"costs {dollars} more, as today is below the floor"
+            return settings[chosen], float(quality[chosen]), bound, why
     return live, today, today, "stays: no setting is known to clear the floor"
 
 
