@@ -153,8 +153,7 @@ def controls_table(frame: pd.DataFrame, *, key: str) -> None:
 def notes(projection: Projection) -> None:
     """Say what the log could not answer."""
     for sentence in projection.notes:
-        text = sentence[:1].upper() + sentence[1:]
-        st.caption(f":material/info: {text if text.endswith('.') else text + '.'}")
+        st.caption(f":material/info: {wording.sentence(sentence)}")
 
 
 def _row(name: str, estimate: Estimate, *, logged: bool = False) -> dict[str, str]:

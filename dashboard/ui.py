@@ -140,11 +140,11 @@ def problem(error: Exception) -> None:
     if isinstance(error, LedgerError):
         empty(
             "The ledger cannot be read just now",
-            f"{_sentence(error)} This page continues by itself once it can be read: reload it then.",
+            f"{wording.sentence(error)} This page continues by itself once it can be read: reload it then.",
             icon=":material/database_off:",
         )
     elif isinstance(error, TierwiseError):
-        st.warning(_sentence(error), icon=":material/info:")
+        st.warning(wording.sentence(error), icon=":material/info:")
     else:
         log.error("A page failed", exc_info=error)
         empty(
@@ -157,7 +157,7 @@ def problem(error: Exception) -> None:
 
 def refusal(error: TierwiseError) -> str:
     """Return the sentence that says why something was not done."""
-    return f"{_sentence(error)} Nothing was changed."
+    return f"{wording.sentence(error)} Nothing was changed."
 
 
 def no_traffic() -> None:
@@ -176,9 +176,3 @@ def share_link() -> None:
         base = (st.context.url or "").split("?")[0]
         st.caption("This address opens the same view, as long as its data is there.")
         st.code(f"{base}?{query}" if query else base, language=None, wrap_lines=True)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error).strip()
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else text + "."

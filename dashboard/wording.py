@@ -109,5 +109,12 @@ def span(since: date, until: date) -> str:
     return f"{day(since)} to {day(until)}"
 
 
+def sentence(said: object) -> str:
+    """Write what was said as a sentence: a capital first, a full stop last."""
+    text = str(said).strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
 def _sign(value: float, signed: bool) -> str:
     return "-" if value < 0 else "+" if signed and value > 0 else ""

@@ -82,7 +82,7 @@ def test_cached_input_follows_an_edited_rate() -> None:
 
 
 def test_it_starts_from_the_logs_own_traffic(demo_app: Path) -> None:
-    app = opened("what_if")
+    app = opened("what_if", view="Calculator")
     ((requests,),) = rows(demo_app, "SELECT COUNT(*) FROM decision")
     assert app.number_input(key="requests").value == round(requests / 24 * 30)
     ((sent, received, calls),) = rows(

@@ -1,47 +1,84 @@
-"""What-if: what a plan would cost without a log, and whether published savings follow from their own figures."""
+"""What-if: scenarios on the log side by side, a plan priced without a log, and published savings recomputed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import charts, data, filters, plan, plan_charts, published, ui, wording
+from dashboard import charts, comparing, data, filters, plan, plan_charts, published, ui, wording
 from dashboard.data import Stamp
 from dashboard.plan import Start
+from dashboard.ui import Place
 from router_core.config import RoutingConfig
-from router_core.errors import TierwiseError
+from router_core.errors import NoSupportError, TierwiseError
 from router_core.prices import Price, PriceBook
 from router_core.projection.calculator import Bill, Traffic
 
-CALCULATOR, CLAIMS = "Calculator", "Published claims"
+SCENARIOS, CALCULATOR, CLAIMS = "Scenarios", "Calculator", "Published claims"
 LOG_DAYS: Final = 30
 PERIODS: Final = ("day", "week", "month", "year")
 
 
 def main() -> None:
     stamp = data.stamp()
+    last_day = data.window(stamp).last_day
     place = ui.header("What-if")
     with place.controls:
         chosen = st.segmented_control(
             "View",
-            [CALCULATOR, CLAIMS],
-            default=CALCULATOR,
+            [SCENARIOS, CALCULATOR, CLAIMS],
+            default=CALCULATOR if last_day is None else SCENARIOS,
             required=True,
             key="view",
             bind="query-params",
             label_visibility="collapsed",
         )
+        days = filters.choose_days() if chosen == SCENARIOS and last_day is not None else filters.USUAL
         ui.share_link()
     if chosen == CLAIMS:
         with place.caption:
             ui.about("recomputed from the requests, tokens and prices that each article states")
         _claims()
+    elif chosen == SCENARIOS:
+        _scenarios(stamp, last_day, days, place)
+    else:
+        _calculator(stamp, place)
+
+
+def _scenarios(stamp: Stamp, last_day: date | None, days: int, place: Place) -> None:
+    if last_day is None:
+        ui.empty(
+            "No requests yet",
+            "Scenarios are worked out on your own log. The calculator needs none; or look around with simulated "
+            "traffic:",
+            "tierwise demo",
+        )
         return
+    live, view = data.live(stamp), filters.last(last_day, days)
+    try:
+        preview = data.preview(stamp, view.since, view.until)
+    except NoSupportError as error:
+        ui.problem(error)
+        return
+    with place.caption:
+        ui.about(
+            wording.span(view.since, view.until),
+            wording.plural(preview.cube.decisions, "request"),
+            f"{wording.count(preview.cube.labelled)} judged",
+            f"configuration v{live.version}",
+            demo=data.window(stamp).is_demo,
+        )
+    known, given = comparing.begin(stamp, preview, live.config)
+    comparing.compare(stamp, view, preview, known, given)
+
+
+def _calculator(stamp: Stamp, place: Place) -> None:
     live = data.live(stamp)
     start = _start(stamp, live.config)
     with place.caption:

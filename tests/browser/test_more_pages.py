@@ -48,7 +48,7 @@ def span(view: Page) -> str:
 def test_each_page_draws_the_demo_without_an_error(path: str, demo: Demo, tab: Opened) -> None:
     view = tab(demo[0]).open(path)
     expect(view.get_by_role("heading", name=PAGES[path], level=1)).to_be_visible()
-    expect(view.get_by_text("Demo data" if path != "what_if" else "your own last 30 days").first).to_be_visible()
+    expect(view.get_by_text("Demo data").first).to_be_visible()
 
 
 def test_each_page_fits_on_a_phone_in_the_dark(demo: Demo, tab: Opened) -> None:

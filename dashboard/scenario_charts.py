@@ -1,0 +1,157 @@
+"""The figure of scenarios: what each would cost and how good it would be, side by side, one a row, today first."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard import charts, wording
+
+_TODAY: Final = "today"
+_SPLIT: Final = (0.57, 0.64)  # where cost ends and quality begins, of the figure's width
+_LONGEST: Final = 28
+
+
+def side_by_side(frame: pd.DataFrame) -> go.Figure:
+    """Cost as bars at the left, quality as points at the right, each with its interval; a dotted line is today.
+
+    ``frame`` has ``name``, ``usd``, ``low``, ``high``, ``quality``, ``quality_low`` and ``quality_high``, today first;
+    where only the range of a quality is known, only that is drawn.
+    """
+    rows = frame.iloc[::-1].reset_index(drop=True)
+    names = [_short(name) for name in rows["name"]]
+    places = list(range(len(rows)))
+    colours = [charts.LIVE if name == _TODAY else charts.DRAFT for name in rows["name"]]
+    at = rows["quality"].fillna((rows["quality_low"] + rows["quality_high"]) / 2)
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": places,
+        "x": rows["usd"].tolist(),
+        "marker": {"color": colours, "opacity": 0.6, "cornerradius": 2},
+        "error_x": _whiskers(rows["usd"], rows["low"], rows["high"]),
+        "hovertemplate": [
+            f"{name}: {wording.dollars(value)}<extra></extra>"
+            for name, value in zip(rows["name"], rows["usd"], strict=True)
+        ],
+        "showlegend": False,
+    }
+    dots = {
+        "type": "scatter",
+        "xaxis": "x2",
+        "y": places,
+        "x": [None if pd.isna(value) else float(value) for value in at],
+        "mode": "markers",
+        "marker": {
+            "size": 11,
+            "symbol": ["circle" if name == _TODAY else "diamond" for name in rows["name"]],
+            "color": colours,
+            "opacity": [0 if pd.isna(value) else 1 for value in rows["quality"]],
+        },
+        "error_x": _whiskers(at, rows["quality_low"], rows["quality_high"]),
+        "cliponaxis": False,
+        "hovertemplate": [f"{row['name']}: {_told(row)}<extra></extra>" for row in rows.to_dict("records")],
+        "showlegend": False,
+    }
+    shapes = [
+        {
+            "type": "line",
+            "xref": axis,
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "x0": float(value),
+            "x1": float(value),
+            "line": {"color": charts.LIVE, "width": 1, "dash": "dot"},
+        }
+        for axis, column in (("x", "usd"), ("x2", "quality"))
+        for value in rows.loc[rows["name"] == _TODAY, column].dropna()
+    ]
+    largest = float(rows[["usd", "high"]].max().max()) if len(rows) else 0.0
+    return charts.figure(
+        [bars, dots],
+        height=36 * len(rows) + 58,
+        margin={**charts.room_for(names), "t": 26, "r": 16},
+        bargap=0.45,
+        hovermode="closest",
+        shapes=shapes,
+        xaxis={
+            **charts.dollars(largest),
+            "domain": [0, _SPLIT[0]],
+            "rangemode": "tozero",
+            "showgrid": True,
+            "nticks": 4,
+            "tickangle": 0,
+        },
+        xaxis2={
+            "domain": [_SPLIT[1], 1],
+            "anchor": "y",
+            "zeroline": False,
+            "fixedrange": True,
+            "automargin": False,
+            "ticks": "",
+            "showgrid": True,
+            **_quality_axis(pd.concat([at, rows["quality_low"], rows["quality_high"]]).dropna()),
+        },
+        yaxis={
+            "tickvals": places,
+            "ticktext": names,
+            "range": [-0.6, len(rows) - 0.4],
+            "showgrid": False,
+            "ticklabelstandoff": 6,
+        },
+        annotations=[
+            {
+                "text": text,
+                "xref": "paper",
+                "yref": "paper",
+                "x": x,
+                "y": 1,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"size": 11},
+            }
+            for text, x in (("Cost", 0), ("Quality", _SPLIT[1]))
+        ],
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _told(row: dict[Any, Any]) -> str:
+    if pd.notna(row["quality"]):
+        return wording.share(row["quality"])
+    return f"{wording.share(row['quality_low'])} to {wording.share(row['quality_high'])}"
+
+
+def _quality_axis(ends: pd.Series) -> dict[str, Any]:
+    low, high = (float(ends.min()), float(ends.max())) if len(ends) else (0.0, 1.0)
+    room = max((high - low) * 0.15, 0.006)
+    return {
+        "range": [max(low - room, 0.0), min(high + room, 1.03)],
+        "tickformat": ".0%" if high - low > 0.05 else ".1%",
+        "tickangle": 0,
+        "nticks": 4,
+    }
+
+
+def _whiskers(at: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": _length(high - at),
+        "arrayminus": _length(at - low),
+        "thickness": 1.5,
+        "width": 4,
+        "color": charts.DRAFT,
+    }
+
+
+def _length(reach: pd.Series) -> list[float | None]:
+    """Return how far whiskers reach; what is exact has none."""
+    return [float(value) if value > 0 else None for value in reach]
