@@ -6,13 +6,19 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+from streamlit import file_util
 
 HERE = Path(__file__).parent
+BESIDE = 'window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}'
 log = logging.getLogger("tierwise.dashboard")
 
 
@@ -35,4 +41,19 @@ def explain(error: Exception) -> bool:
     return True
 
 
-app = st.App(HERE / "app.py", lifespan=lifespan, on_script_error=explain)
+async def page(_: Request) -> HTMLResponse:
+    """Answer the address of a page with Streamlit's own, told where its server is.
+
+    Left to itself it first looks for the server beside the page, fails, and every reader's console says so.
+    """
+    return HTMLResponse(_index(), headers={"Cache-Control": "no-cache"})
+
+
+@cache
+def _index() -> str:
+    whole = Path(file_util.get_static_dir(), "index.html").read_text(encoding="utf-8")
+    return whole.replace("<head>", f"<head><script>{BESIDE}</script>", 1)
+
+
+PAGES = [Route(f"/{path.stem}", page) for path in sorted((HERE / "app_pages").glob("*.py"))]
+app = st.App(HERE / "app.py", lifespan=lifespan, routes=PAGES, on_script_error=explain)

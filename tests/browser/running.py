@@ -126,9 +126,7 @@ class Tab:
         self.view.close()
 
     def _heard(self, message: ConsoleMessage) -> None:
-        # Opened below its root, Streamlit's page first asks for its server beside itself, then at the root.
-        probing = "/_stcore/" in message.location.get("url", "")
-        if message.type == "error" and not probing:
+        if message.type == "error":
             self.wrong.append(message.text)
 
     def _asked(self, request: Request) -> None:

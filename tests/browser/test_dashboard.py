@@ -122,7 +122,7 @@ def test_a_boundary_is_moved_previewed_pushed_and_rolled_back(demo: Demo, tab: O
 
     view = tuning.open(f"versions?version=Version {first.version}")
     view.get_by_role("button", name=f"Roll back to version {first.version}").click()
-    expect(view.get_by_text(f"version {first.version + 2} is live")).to_be_visible()
+    expect(view.get_by_text(f"version {first.version + 2} is live").first).to_be_visible()
     with open_ledger(ledger) as opened:
         assert versions.live(opened).config == first.config
 
