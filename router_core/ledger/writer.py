@@ -30,6 +30,7 @@ _CROWDED = 500  # so many waiting need no pause to make a group
 _PATIENCE_MS = 1_000  # for a lock, while decisions wait for us
 _PATIENCE_AWAY_MS = 20  # for a lock, while decisions go to the spool
 _RETRY_S = 0.25
+_PATIENCE_FULL_S = 2.0  # for room on the disk, before callers are told that there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class LedgerWriter:
     """Commits what any thread submits, in groups: at once when little is going on, and every ``group_ms`` under load.
 
     A decision is acknowledged when it is committed, or, while the database is locked or gone, when it is on the disk
-    in the spool; the spool is replayed when the database is back, and when a writer starts. With ``durability``
+    in the spool; the spool is replayed when the database is back, and when a writer starts. Where neither takes it, as
+    on a full disk, it is refused after two seconds, and others at once until there is room. With ``durability``
     "process" the death of the process loses nothing that was acknowledged; "power" also waits for the disk each time.
     """
 
@@ -76,6 +78,8 @@ class LedgerWriter:
         self._stats = WriterStats()
         self._link = Link(ledger, power=durability == "power", patience_ms=_PATIENCE_MS)
         self._retry_at = 0.0
+        self._full_since: float | None = None
+        self._why_full = ""
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -149,10 +153,14 @@ class LedgerWriter:
                 continue
             crowded = len(group.decisions) > 1
             while not self._keep(group):
-                if self._closed:
+                if self._closed or self._is_full():
                     self._refuse(group)
                     break
                 time.sleep(_RETRY_S)
+            else:
+                if self._full_since is not None:
+                    self._full_since = None
+                    _log.warning("there is room for decisions again")
             self._replay()
         self._link.close()
 
@@ -181,8 +189,10 @@ class LedgerWriter:
         try:
             added = self._spool.append(group.decisions[group.kept :])
         except OSError as error:
-            _log.warning("the spool %s cannot be written: %s", self._spool.path, error.strerror)
+            self._why_full = f"the spool cannot be written: {error.strerror}"
             added = 0
+        else:
+            self._why_full = f"the spool holds {self._spool.max_bytes:,} bytes already"
         group.kept += added
         self._count(spooled=added)
         if group.kept == len(group.decisions):
@@ -229,22 +239,33 @@ class LedgerWriter:
             _log.warning("the spool %s cannot be read: %s", self._spool.path, error.strerror)
             self._retry_at = time.monotonic() + _RETRY_S
         else:
-            if self._stats.away:
+            if self._stats.away and self._full_since is None:
                 _log.warning("the ledger %s is back; %d decisions came from the spool", self._ledger.url, lines)
             self._stats = replace(self._stats, away=False, replayed=self._stats.replayed + lines)
             self._link.patience(_PATIENCE_MS)
 
     def _went_away(self, error: LedgerError) -> None:
-        if not self._stats.away:
+        if not self._stats.away and self._full_since is None:
             _log.warning("%s; decisions are kept in %s until it is back", error, self._spool.path)
         self._stats = replace(self._stats, away=True)
         self._retry_at = time.monotonic() + _RETRY_S
         self._link.leave()
         self._link.patience(_PATIENCE_AWAY_MS)
 
+    def _is_full(self) -> bool:
+        """Return whether there has been no room for so long that nobody should wait for it any more."""
+        now = time.monotonic()
+        if self._full_since is None:
+            self._full_since = now
+            _log.warning("%s; decisions are refused until there is room", self._why_full)
+        return now - self._full_since >= _PATIENCE_FULL_S
+
     def _refuse(self, group: Group) -> None:
         refused = group.decisions[group.kept :]
-        error = LedgerFullError(f"neither the ledger {self._ledger.url} nor its spool could take the decision")
+        error = LedgerFullError(
+            f"neither the ledger {shown(self._ledger.engine.url)} nor its spool {str(self._spool.path)!r} could take "
+            f"the decision ({self._why_full}); make room on their disk"
+        )
         group.settle({id(decision): error for decision in refused})
         self._count(rejected=len(refused))
 
