@@ -27,8 +27,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A worker a core, a file of tests at a time; each worker's arithmetic stays on its own core.
 test: setup servers
-	$(BIN)/pytest --ignore=tests/benchmarks
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --ignore=tests/benchmarks -n logical --dist loadfile --no-loadscope-reorder
 
 bench: setup
 	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-columns=min,median,max -s

@@ -36,8 +36,3 @@ def recorded() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"recorded outcomes are not present at {SHARED_DATA}")
     return SHARED_DATA
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what drives a browser last: its client keeps an event loop in this thread, where other tests start theirs."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

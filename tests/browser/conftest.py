@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, BrowserContext
 from running import Tab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium, started once."""
+    """A Chromium, started once a file: while its client lives, no other event loop can start in this thread."""
     if not Path(running.CHROMIUM).exists():
         pytest.skip("no Chromium here: install it (Debian: apt-get install chromium) to run the browser tests")
     with running.chromium() as started:
@@ -43,7 +43,7 @@ def demo(demo_ledger: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield address, path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def looks(browser: Browser) -> Callable[..., BrowserContext]:
     """The looks asked for, each made once."""
     return cache(lambda theme, size: running.look(browser, theme, size))
