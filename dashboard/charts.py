@@ -29,6 +29,8 @@ DRAFT: Final = theme.CATEGORY_7
 BASELINE: Final = theme.CATEGORY_8
 OTHER: Final = theme.CATEGORY_9
 GROUND: Final = theme.BG_COLOR
+GOOD: Final = "#0f9d6b"  # Streamlit swaps no name for the theme's own green and red; these two suit both themes
+BAD: Final = "#d6405a"
 
 CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 MOST_POINTS: Final = 500

@@ -6,7 +6,7 @@ import getpass
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,10 @@ from router_core.cli import DEFAULT_DB
 from router_core.config import dump_config
 from router_core.errors import LedgerError, TierwiseError
 from router_core.ledger import queries
+from router_core.ledger.call_sums import CallSums, call_sums
 from router_core.ledger.config_versions import live_version
+from router_core.ledger.metered import MeteredLine
+from router_core.ledger.metered import metered as metered_lines
 from router_core.ledger.price_rows import price_revision, read_prices
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
@@ -30,6 +33,7 @@ from router_core.lifecycle import versions
 from router_core.lifecycle.versions import Version
 from router_core.prices import Price, PriceBook
 from router_core.projection import Cube, Money, Preview
+from router_core.projection.baseline import find_model, on_one_model, overheads
 from router_core.projection.optimize import frontier
 from router_core.projection.pricing import nusd_per_token, successors
 
@@ -102,7 +106,12 @@ def window(stamp: Stamp) -> queries.Window:
 
 def zone(stamp: Stamp) -> ZoneInfo:
     """Return the reporting zone, in which days and times are told."""
-    return ZoneInfo(window(stamp).timezone)
+    return zone_of(window(stamp))
+
+
+def zone_of(window: queries.Window) -> ZoneInfo:
+    """Return the reporting zone of a window."""
+    return ZoneInfo(window.timezone)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -134,6 +143,18 @@ def latency(stamp: Stamp, view: View, by: tuple[str, ...]) -> pd.DataFrame:
     for name in ("attempts", "p50_ms", "p95_ms", "p99_ms"):
         columns[name] = [getattr(line, name) for line in lines]
     return pd.DataFrame(columns)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def calls(stamp: Stamp, view: View) -> CallSums:
+    """Return what a view's calls add up to by what they were for and what priced them; teams are not kept apart."""
+    return call_sums(ledger(), view.since, view.until, {"feature": (view.feature,)} if view.feature else {})
+
+
+@st.cache_data(max_entries=8, ttl=FRESH_SECONDS, show_spinner=False)
+def metered(stamp: Stamp, since: date | None, until: date | None) -> list[MeteredLine]:
+    """Return spend that reports of others summed, by source and provider; it is no part of any cell."""
+    return metered_lines(ledger(), ("source", "provider"), since, until)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -168,23 +189,46 @@ def price_effect(stamp: Stamp, since: date, until: date, added: Sequence[Price])
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def baseline(stamp: Stamp, since: date, until: date, tier: str) -> Baseline:
-    """Return what the days' requests would have cost with everything on one tier, by feature and in all."""
+def baseline(stamp: Stamp, since: date, until: date, name: str) -> Baseline:
+    """Return what the days' requests would have cost with everything on one tier or model, by feature and in all.
+
+    What routing itself costs (classifiers, judges, summaries, samples) is no part of it. Raises ``NoSupportError``
+    where there is no traffic, ``UnpricedModelError`` where a model has no price.
+    """
+    view = View(since, until)
+    if name not in live(stamp).config.tier_names:
+        return _on_model(stamp, view, name)
     prepared = preview(stamp, since, until)
-    cube = prepared.cube
+    cube, side = prepared.cube, overheads(calls(stamp, view))
     on = np.zeros((len(cube.features), len(cube.tiers)))
-    on[:, cube.tiers.index(tier)] = 1
+    on[:, cube.tiers.index(name)] = 1
     rows = []
     for place, feature in enumerate(cube.features):
         # Features left out of the shares stay as they are, so the change is that of this one alone.
         alone = np.where(np.arange(len(on))[:, None] == place, on, 0)
-        ends = _ends(prepared.at_random(alone).cost, int(cube.cost_by_feature[place]))
+        logged = int(cube.cost_by_feature[place]) - side.get(feature, 0)
+        ends = _ends(prepared.at_random(alone).cost, logged)
         requests = int(cube.decisions_by_feature[place])
         rows.append((feature, *(np.nan if end is None else end / requests for end in ends)) if requests else None)
     frame = pd.DataFrame(
         [row for row in rows if row is not None], columns=["feature", "nusd_per_request", "low", "high"]
     )
-    return Baseline(frame, *_ends(prepared.at_random(on).cost, cube.total_cost))
+    nusd, low, high = _ends(prepared.at_random(on).cost, cube.total_cost - sum(side.values()))
+    return Baseline(frame, nusd, low, high, f"every request on {name}", "95%")
+
+
+def _on_model(stamp: Stamp, view: View, name: str) -> Baseline:
+    noon = datetime.combine(view.until, time(12), UTC)
+    at_ms, book = round(noon.timestamp() * 1000), prices(stamp)
+    provider, model = find_model(name, live(stamp).config, book, at_ms)
+    found = on_one_model(calls(stamp, view), provider, model, book, at_ms)
+    rows = [(feature, *(end / one.requests for end in (one.nusd, one.low, one.high))) for feature, one in found.items()]
+    frame = pd.DataFrame(rows, columns=["feature", "nusd_per_request", "low", "high"])
+    nusd, low, high = (
+        round(sum(getattr(one, end) for one in found.values())) if found else None for end in ("nusd", "low", "high")
+    )
+    of = f"every request answered once by {model} of {provider} with the same tokens"
+    return Baseline(frame, nusd, low, high, of, "at half to three times the answer tokens")
 
 
 def _ends(cost: Money, logged: int) -> tuple[int | None, int | None, int | None]:

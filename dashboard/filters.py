@@ -57,22 +57,28 @@ def choose_feature(features: Sequence[str]) -> str:
     return _one("Feature", "feature", features)
 
 
-def choose_baseline(config: RoutingConfig) -> str:
-    """Show the choice of what savings are measured against, and return it: the tier that would serve everything."""
+def choose_baseline(config: RoutingConfig, models: Sequence[str]) -> str:
+    """Show the choice of what savings are measured against, and return it: a tier, or the name of any priced model.
+
+    ``models`` are those to offer; any other may be written.
+    """
     tiers = list(config.tier_names)
     usual = next((tier.name for tier in reversed(config.tiers) if tier.models[0] == config.baseline_model), tiers[-1])
+    offered = [*tiers, *(name for name in models if name not in tiers)]
     chosen = st.selectbox(
         "Baseline",
-        tiers,
-        index=tiers.index(usual),
+        offered,
+        index=offered.index(usual),
         format_func=lambda name: f"vs. all {name}",
         key="baseline",
         bind="query-params",
         label_visibility="collapsed",
+        accept_new_options=True,
         width=190,
-        help="What savings are measured against: every request on this tier.",
+        help="What savings are measured against: every request on this tier or model. Write any model with a price, "
+        "such as openai/gpt-4o.",
     )
-    return chosen if chosen in tiers else usual
+    return str(chosen).removeprefix("vs. all ").strip()[:200] if chosen else usual
 
 
 def choose_days() -> int:

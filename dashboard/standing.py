@@ -23,7 +23,9 @@ _LOOKS: Final = {
 _ASIDE: Final = "\N{NO-BREAK SPACE}" * 3  # room for a marker between a point and its name
 
 
-def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None) -> go.Figure:
+def cost_and_quality(
+    points: pd.DataFrame, frontier: pd.DataFrame | None = None, *, height: int = charts.HEIGHT
+) -> go.Figure:
     """Where policies stand: cost to the right, quality upwards.
 
     ``points`` has ``name``, ``role`` (``live``, ``draft`` or ``control``), ``usd``, ``quality`` and, where known, the
@@ -46,7 +48,13 @@ def cost_and_quality(points: pd.DataFrame, frontier: pd.DataFrame | None = None)
         xaxis |= _cost_axis([*_ends(shown, "usd", "usd_low", "usd_high"), *best["usd"].tolist()])
         yaxis |= _quality_axis([*_ends(shown, "at", "quality_low", "quality_high"), *best["quality"].tolist()])
     return charts.figure(
-        traces, hovermode="closest", showlegend=False, margin={"t": 10, "l": 58, "b": 46}, xaxis=xaxis, yaxis=yaxis
+        traces,
+        height=height,
+        hovermode="closest",
+        showlegend=False,
+        margin={"t": 10, "l": 58, "b": 46},
+        xaxis=xaxis,
+        yaxis=yaxis,
     )
 
 

@@ -43,10 +43,9 @@ class Totals:
         return _ratio(self.failovers, self.decisions)
 
     @property
-    def cost_per_thousand_nusd(self) -> float | None:
-        """Cost of a thousand requests that succeeded, failed ones paid for too."""
-        per_request = _ratio(self.cost_nusd, self.succeeded)
-        return None if per_request is None else 1000 * per_request
+    def cost_per_success_nusd(self) -> float | None:
+        """All cost by the requests that succeeded, so failed ones are paid for too."""
+        return _ratio(self.cost_nusd, self.succeeded)
 
 
 def totals(lines: pd.DataFrame) -> Totals:
@@ -109,13 +108,16 @@ def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
 class Baseline:
     """What the requests of some days would have cost otherwise; money in nano-dollars, None where it is unknown.
 
-    ``by_feature`` has ``feature``, ``nusd_per_request`` and, as the ends of its 95 % interval, ``low`` and ``high``.
+    ``by_feature`` has ``feature``, ``nusd_per_request`` and, as the ends of its interval, ``low`` and ``high``. ``of``
+    says what the baseline is, and ``interval`` what its ends are.
     """
 
     by_feature: pd.DataFrame
     nusd: int | None
     low_nusd: int | None
     high_nusd: int | None
+    of: str = ""
+    interval: str = "95%"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import wording
 from dashboard.filters import View
+from router_core.ledger.metered import MeteredLine
 
 ROW: Final = 35
 NAMELESS: Final = {"model": "(no call: cache)", "team": "(no team)", "feature": "(no feature)", "tier": "(no tier)"}
@@ -41,6 +42,43 @@ def breakdown(frame: pd.DataFrame, key: str, title: str, view: View) -> None:
         },
         file=f"tierwise-{key}-{view.since}-{view.until}.csv",
         alt=f"Spend, requests, quality and fall-backs by {key}",
+    )
+
+
+def metered(lines: Sequence[MeteredLine]) -> None:
+    """Show spend that reports of others summed, by source and provider."""
+    column = st.column_config
+    usd: dict[str, Any] = {"format": "dollar"}
+    frame = pd.DataFrame(
+        [
+            {
+                "source": one.keys[0],
+                "provider": one.keys[1],
+                "rows": one.rows,
+                "requests": one.requests,
+                "input": one.input_tokens,
+                "output": one.output_tokens,
+                "list": None if one.list_cost_nusd is None else one.list_cost_nusd / wording.NANO,
+                "reported": None if one.reported_cost_nusd is None else one.reported_cost_nusd / wording.NANO,
+            }
+            for one in lines
+        ]
+    )
+    show(
+        frame,
+        key="metered_elsewhere",
+        columns={
+            "source": column.TextColumn("Report", pinned=True, width=170),
+            "provider": column.TextColumn("Provider"),
+            "rows": column.NumberColumn("Rows", format="localized", help="Buckets of time, model and meter."),
+            "requests": column.NumberColumn("Requests", format="localized"),
+            "input": column.NumberColumn("Tokens in", format="localized"),
+            "output": column.NumberColumn("out", format="localized"),
+            "list": column.NumberColumn("At our prices", **usd),
+            "reported": column.NumberColumn("As reported", **usd),
+        },
+        file="tierwise-metered.csv",
+        alt="Spend by report and provider, as others summed it",
     )
 
 
@@ -194,9 +232,10 @@ def history(frame: pd.DataFrame) -> None:
             "version": column.NumberColumn("Version", format="v%d", pinned=True, width=80, alignment="left"),
             "when": column.TextColumn("Pushed"),
             "author": column.TextColumn("By"),
-            "note": column.TextColumn("Note", width="large"),
-            "changes": column.TextColumn("Changes", width="large"),
-            "foretold": column.NumberColumn("Foretold saving", format="percent", width="small"),
+            "note": column.TextColumn("Note", width=270),
+            "changes": column.TextColumn("Changes", width=270),
+            "foretold": column.NumberColumn("Saving promised", format="percent", width="small"),
+            "came": column.NumberColumn("came", format="percent", width="small"),
         },
         alt="Versions of the configuration, newest first",
     )

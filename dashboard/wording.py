@@ -28,8 +28,8 @@ def dollars(amount: float | None, *, signed: bool = False) -> str:
     elif size >= 0.1 or size == 0:
         text = f"${size:,.2f}"
     else:
-        digits = min(9, 1 - math.floor(math.log10(size)))
-        text = f"${size:.{digits}f}"
+        digits = min(9, 2 - math.floor(math.log10(size)))
+        text = f"${size:.{digits}f}".rstrip("0").rstrip(".")
     return ("" if float(text.strip("$M").replace(",", "")) == 0 else _sign(amount, signed)) + text
 
 

@@ -175,14 +175,14 @@ def test_totals_take_shares_of_what_is_known() -> None:
     assert total.labelled_share == 0.2
     assert total.failover_share == 0.05
     assert total.priced_share == 0.75
-    assert total.cost_per_thousand_nusd == 1_000_000_000_000
+    assert total.cost_per_success_nusd == 1_000_000_000
 
 
 def test_totals_of_nothing_are_unknown() -> None:
     total = summary.totals(pd.DataFrame([lines()]).head(0))
     assert (total.decisions, total.cost_nusd) == (0, 0)
     assert {total.quality, total.labelled_share, total.failover_share, total.priced_share} == {None}
-    assert total.cost_per_thousand_nusd is None
+    assert total.cost_per_success_nusd is None
 
 
 def test_a_breakdown_adds_up_to_the_whole_and_leaves_unlabelled_quality_unknown() -> None:

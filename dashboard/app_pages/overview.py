@@ -1,4 +1,4 @@
-"""Overview: where the money went, what routing saved, how good the answers were, and how sure all that is."""
+"""Overview: where the money went and is heading, what changed, what routing saved, and how sure all that is."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, filters, outcomes, standing, summary, tables, ui, wording
+from dashboard import (
+    attention,
+    changed,
+    charts,
+    data,
+    filters,
+    outcomes,
+    outlook,
+    standing,
+    summary,
+    tables,
+    ui,
+    wording,
+)
 from dashboard.data import Stamp
 from dashboard.filters import View
-from dashboard.summary import Saving, Totals
-from router_core.errors import NoSupportError
+from dashboard.summary import Baseline, Saving, Totals
+from router_core.errors import NoSupportError, UnpricedModelError
+from router_core.ledger.queries import Window
 
 BREAKDOWNS: Final = {"feature": "Feature", "team": "Team", "model": "Model", "tier": "Tier"}
 
@@ -23,11 +37,13 @@ def main() -> None:
     place = ui.header("Overview")
     if window.last_day is None:
         ui.no_traffic()
+        _metered_elsewhere(stamp, None)
         return
     live = data.live(stamp)
     with place.controls:
         view = filters.choose(window.last_day, teams=data.names(stamp, "team"), features=data.names(stamp, "feature"))
-        baseline = filters.choose_baseline(live.config)
+        offered = dict.fromkeys((*live.config.models, *data.names(stamp, "model")))
+        baseline = filters.choose_baseline(live.config, list(offered))
         ui.share_link()
     lines = data.spend(stamp, view, ("day", "tier", "feature", "status"))
     now = summary.totals(lines)
@@ -42,9 +58,11 @@ def main() -> None:
         )
     if not now.decisions:
         ui.nothing_in_view(view)
+        _metered_elsewhere(stamp, view)
         return
     before = _before(stamp, view, window.first_day)
     _figures(stamp, view, lines, now, before, baseline)
+    attention.show(attention.found(stamp, view))
     left, right = st.columns([3, 2])
     with left, ui.card("Daily spend by tier", f"US dollars, days in {window.timezone}", key="spend"):
         by_day = lines.groupby(["day", "tier"], as_index=False)["list_cost_nusd"].sum()
@@ -53,9 +71,15 @@ def main() -> None:
             key="spend_by_tier",
             alt="Spend of each day in US dollars, stacked by assigned tier",
         )
+    with right:
+        _outlook(stamp, view, window)
+    left, right = st.columns([3, 2])
+    with left, ui.card("What changed", _windows(view), key="changed"):
+        _changed(stamp, view, before)
     with right, ui.card("Cost and quality", "all traffic; dotted: best boundaries", key="picture"):
         _picture(stamp, view)
     _table(stamp, view)
+    _metered_elsewhere(stamp, view)
 
 
 def _before(stamp: Stamp, view: View, first_day: date | None) -> Totals | None:
@@ -66,9 +90,9 @@ def _before(stamp: Stamp, view: View, first_day: date | None) -> Totals | None:
     return summary.totals(data.spend(stamp, earlier, ("day", "tier", "feature", "status")))
 
 
-def _figures(stamp: Stamp, view: View, lines: pd.DataFrame, now: Totals, before: Totals | None, baseline: str) -> None:
-    def then(name: str) -> float | None:
-        return None if before is None else getattr(before, name)
+def _figures(stamp: Stamp, view: View, lines: pd.DataFrame, now: Totals, before: Totals | None, name: str) -> None:
+    def then(figure: str) -> float | None:
+        return None if before is None else getattr(before, figure)
 
     smooth = summary.smoothed(summary.daily(lines))
     with st.grid(6, min_column_width=160, gap=14):
@@ -80,7 +104,9 @@ def _figures(stamp: Stamp, view: View, lines: pd.DataFrame, now: Totals, before:
             trend=smooth["usd"].tolist(),
             help="List cost of all calls, failed ones, classifiers and rejected drafts included.",
         )
-        saving = _saved(stamp, view, lines, baseline)
+        baseline, why = _baseline(stamp, view, name)
+        saving = None if baseline is None else summary.saving(lines, baseline, whole=not view.where)
+        _saved(lines, baseline, saving, name)
         ui.metric(
             "Quality",
             wording.share(now.quality),
@@ -91,9 +117,9 @@ def _figures(stamp: Stamp, view: View, lines: pd.DataFrame, now: Totals, before:
             "the rest is unknown, not good or bad.",
         )
         ui.metric(
-            "Per 1k successes",
-            wording.usd(now.cost_per_thousand_nusd),
-            _relative(now.cost_per_thousand_nusd, then("cost_per_thousand_nusd")),
+            "Cost per success",
+            wording.usd(now.cost_per_success_nusd),
+            _relative(now.cost_per_success_nusd, then("cost_per_success_nusd")),
             good="down",
             trend=smooth["usd_per_thousand"].dropna().tolist(),
             help="All cost divided by the requests that succeeded.",
@@ -112,26 +138,32 @@ def _figures(stamp: Stamp, view: View, lines: pd.DataFrame, now: Totals, before:
             _difference(now.priced_share, then("priced_share")),
             good="up",
             trend=smooth["priced"].dropna().tolist(),
-            help="Calls whose model has a known price. The rest is missing from every dollar figure here: add prices.",
+            help="Calls that used tokens and whose model has a known price. The rest is missing from every dollar "
+            "figure here: add prices.",
         )
-    _reading(view, before, saving, baseline)
+    _reading(view, before, baseline, saving, why)
 
 
-def _saved(stamp: Stamp, view: View, lines: pd.DataFrame, tier: str) -> Saving | None:
+def _baseline(stamp: Stamp, view: View, name: str) -> tuple[Baseline | None, str]:
+    """Return the baseline chosen, or the sentence that says why there is none."""
+    try:
+        return data.baseline(stamp, view.since, view.until, name), ""
+    except NoSupportError:
+        return None, ""
+    except UnpricedModelError as error:
+        return None, f"Saved: {error}"
+
+
+def _saved(lines: pd.DataFrame, baseline: Baseline | None, saving: Saving | None, name: str) -> None:
     label = "Saved"
     explained = (
-        f"What the same requests would have cost on {tier} alone, less what was spent, all overheads included. "
-        "The baseline is an estimate, since the log cannot say how many tokens another model would have used; "
-        "the range holds 95 times in 100."
+        f"What the same requests would have cost on {name} alone, less what was spent. All that routing itself costs "
+        "(classifiers, judges, refused drafts, fail-overs, summaries, samples) counts against it. The baseline is an "
+        "estimate, since the log cannot say how many tokens another model would have used."
     )
-    try:
-        baseline = data.baseline(stamp, view.since, view.until, tier)
-    except NoSupportError:
-        baseline = None
-    saving = None if baseline is None else summary.saving(lines, baseline, whole=not view.where)
     if baseline is None or saving is None:
         ui.metric(label, wording.UNKNOWN, help=explained)
-        return None
+        return
     ui.metric(
         label,
         wording.usd(saving.nusd),
@@ -141,19 +173,17 @@ def _saved(stamp: Stamp, view: View, lines: pd.DataFrame, tier: str) -> Saving |
         trend=summary.smoothed(summary.daily_saving(lines, baseline)).tolist(),
         help=explained,
     )
-    return saving
 
 
-def _reading(view: View, before: Totals | None, saving: Saving | None, tier: str) -> None:
+def _reading(view: View, before: Totals | None, baseline: Baseline | None, saving: Saving | None, why: str) -> None:
     """Say what the row of figures is measured against."""
-    parts = []
-    if saving is not None:
+    parts = [why.removesuffix(".") + "."] if why else []
+    if baseline is not None and saving is not None:
         between = ""
         if saving.low_nusd is not None and saving.high_nusd is not None:
-            between = f"; the saving is {wording.usd(saving.low_nusd)} to {wording.usd(saving.high_nusd)} (95%)"
-        parts.append(
-            f"Saved: against every request on {tier}, an estimated {wording.usd(saving.baseline_nusd)}{between}."
-        )
+            ends = f"{wording.usd(saving.low_nusd)} to {wording.usd(saving.high_nusd)}"
+            between = f"; the saving is {ends} ({baseline.interval})"
+        parts.append(f"Saved: against {baseline.of}, an estimated {wording.usd(saving.baseline_nusd)}{between}.")
     if before is not None:
         parts.append(f"Changes: against the {wording.plural(view.days, 'day')} before.")
     if view.days >= summary.WEEKS:
@@ -170,6 +200,54 @@ def _difference(now: float | None, before: float | None, *, digits: int = 1) -> 
     return None if now is None or before is None else wording.points(now - before, digits=digits)
 
 
+def _outlook(stamp: Stamp, view: View, window: Window) -> None:
+    since, until = outlook.month_of(window)
+    now = outlook.today(window)
+    found = outlook.ahead(stamp, since, until, now, view.team, view.feature)
+    headline, note = outlook.told(found)
+    scope = f"team:{view.team}" if view.team else f"feature:{view.feature}" if view.feature else "all"
+    budget = next(
+        (
+            one.max_budget
+            for one in data.live(stamp).config.budgets
+            if one.budget_duration == "month" and one.scope == scope and not (view.team and view.feature)
+        ),
+        None,
+    )
+    with ui.card("Month's end", "spend adding up, US dollars", key="outlook", help=note):
+        st.markdown(headline.replace("$", "\\$"))
+        ui.figure(
+            outlook.month(found, outlook.by_day(stamp, since, now, view.team, view.feature), budget_usd=budget),
+            key="outlook_figure",
+            alt="Spend of the month adding up by day, with its forecast and interval, beside the month before",
+        )
+
+
+def _windows(view: View) -> str:
+    earlier = view.before()
+    teams = "all teams, " if view.team else ""
+    return f"{teams}{wording.span(earlier.since, earlier.until)} against {wording.span(view.since, view.until)}"
+
+
+def _changed(stamp: Stamp, view: View, before: Totals | None) -> None:
+    if before is None or not before.decisions:
+        st.caption(
+            f"There is nothing to compare with: the ledger does not hold the {wording.plural(view.days, 'day')} before "
+            "these. Choose fewer days."
+        )
+        return
+    found = changed.between(stamp, view)
+    figure = changed.waterfall(found, "Before", "Now")
+    begins = changed.begins_at(figure)
+    ui.figure(figure, key="changed_figure", alt="Steps from what the days before cost to what these days cost")
+    said = changed.said(found) or ["No single cause moved spend by as much as 2%."]
+    st.markdown("\n".join(f"- {line}" for line in said).replace("$", "\\$"))
+    axis = f" The axis begins at {wording.dollars(begins)}." if begins else ""
+    st.caption(
+        f"The parts sum to the change to the nano-dollar, each taken after those to its left.{axis}".replace("$", "\\$")
+    )
+
+
 def _picture(stamp: Stamp, view: View) -> None:
     try:
         preview = data.preview(stamp, view.since, view.until)
@@ -181,7 +259,7 @@ def _picture(stamp: Stamp, view: View) -> None:
         st.caption("No answer in these days was judged, so quality is unknown. Label some to see it: `tierwise label`.")
         return
     ui.figure(
-        standing.cost_and_quality(points, data.best(stamp, view.since, view.until)),
+        standing.cost_and_quality(points, data.best(stamp, view.since, view.until), height=400),
         key="cost_quality",
         alt="Cost and quality of the live configuration beside everything on one tier and shuffled tiers",
     )
@@ -202,6 +280,20 @@ def _table(stamp: Stamp, view: View) -> None:
         key = chosen if chosen in BREAKDOWNS else "feature"
         frame = summary.breakdown(data.spend(stamp, view, (key, "day", "status")), key)
         tables.breakdown(frame, key, BREAKDOWNS[key], view)
+
+
+def _metered_elsewhere(stamp: Stamp, view: View | None) -> None:
+    """Show spend that reports of others summed, apart: no single requests, and maybe the same calls again."""
+    lines = data.metered(stamp, None if view is None else view.since, None if view is None else view.until)
+    if not lines:
+        return
+    days = "all days" if view is None else f"{wording.span(view.since, view.until)}, days in UTC"
+    with ui.card("Metered elsewhere", f"usage and cost reports, {days}", key="metered", tall=False):
+        tables.metered(lines)
+        st.caption(
+            "Sums from providers' own reports. They hold no single requests, and may describe calls counted above or "
+            "in one another, so they are part of no figure on this page, of no quality and of no preview."
+        )
 
 
 main()

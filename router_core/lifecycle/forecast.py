@@ -33,7 +33,8 @@ class Forecast:
     """Spend of a period, ``since`` to ``until`` included, in nano-dollars: what is spent, and what it comes to.
 
     ``low`` and ``high`` hold the truth 95 times in 100, None where there are too few days to say; ``expected`` is then
-    None as well. ``days_left`` are still to come, the unfinished one included; ``learnt_from`` whole days.
+    None as well. ``days_left`` are still to come, the unfinished one included; ``learnt_from`` whole days. ``path`` has
+    each day left with what the period comes to by its end: expected, low and high.
     """
 
     since: date
@@ -44,6 +45,7 @@ class Forecast:
     expected_nusd: int | None
     low_nusd: int | None
     high_nusd: int | None
+    path: tuple[tuple[date, int, int, int], ...] = ()
 
 
 def forecast(spend: Mapping[date, int], since: date, until: date, today: date) -> Forecast:
@@ -66,9 +68,13 @@ def forecast(spend: Mapping[date, int], since: date, until: date, today: date) -
     draws = _draws(known, [day.toordinal() for day in history], [day.toordinal() for day in ahead])
     if ahead[0] == today:
         draws[:, 0] = np.maximum(draws[:, 0], spend.get(today, 0))
-    total = draws.sum(axis=1) + spent - (spend.get(today, 0) if ahead[0] == today else 0)
-    low, high = np.quantile(total, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return Forecast(since, until, spent, left, seen, round(float(total.mean())), round(float(low)), round(float(high)))
+    # A day under way is among the days ahead, so what it cost so far is not counted twice.
+    before = spent - (spend.get(today, 0) if ahead[0] == today else 0)
+    sums = draws.cumsum(axis=1) + before
+    ends = np.stack([sums.mean(axis=0), *np.quantile(sums, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2], axis=0)], axis=1)
+    path = tuple((day, *map(round, row)) for day, row in zip(ahead, ends.tolist(), strict=True))
+    _, expected, low, high = path[-1]
+    return Forecast(since, until, spent, left, seen, expected, low, high, path)
 
 
 def _draws(known: Floats, history: list[int], ahead: list[int]) -> Floats:
