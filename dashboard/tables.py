@@ -234,8 +234,8 @@ def history(frame: pd.DataFrame) -> None:
             "author": column.TextColumn("By"),
             "note": column.TextColumn("Note", width=270),
             "changes": column.TextColumn("Changes", width=270),
-            "foretold": column.NumberColumn("Saving promised", format="percent", width="small"),
-            "came": column.NumberColumn("came", format="percent", width="small"),
+            "foretold": column.NumberColumn("Promised", format="percent", width="small", help="Saving promised."),
+            "came": column.NumberColumn("Came", format="percent", width="small", help="Saving that came."),
         },
         alt="Versions of the configuration, newest first",
     )
