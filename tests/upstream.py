@@ -10,8 +10,8 @@ that text, ``sure:P`` with that probability for each token where it is asked for
 policy, ``filtered`` holds its answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice;
 ``parts`` takes part in a chain; ``grades`` grades the two answers it is shown, 9 for one that says "forty" and 4 for
 another, and likes the first more. ``chaos`` answers four times of five, and otherwise fails in each of these ways by
-turns. ``GET /calls`` lists the
-bodies received, ``GET /totals`` counts calls and the tokens told of.
+turns. ``embed`` makes vectors of words. ``GET /calls`` lists the bodies received, ``GET /totals`` counts calls and
+the tokens told of.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import math
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -85,7 +86,26 @@ class App:
         if asked["model"] == "echo-key":
             await _json(send, 401, {"error": {"message": f"wrong key {headers.get('authorization')}"}})
             return
+        if scope["path"].endswith("/embeddings") and asked["model"].startswith("embed"):
+            await self._embed(asked, send)
+            return
         await self._answer(asked, receive, send)
+
+    async def _embed(self, asked: dict[str, Any], send: Any) -> None:
+        """Answer with the words of each text, hashed into 64 numbers; ``embed-few`` gives but 3 of them."""
+        texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
+        data = []
+        for index, text in enumerate(texts):
+            vector = [0.0] * 64
+            for word in text.lower().split():
+                place = zlib.crc32(word.encode("utf-8", "replace"))
+                vector[place % 64] += 1.0 if place & 64 else -1.0
+            vector = vector[:3] if asked["model"] == "embed-few" else vector
+            data.append({"object": "embedding", "index": index, "embedding": vector})
+        tokens = 7 * len(texts)
+        self.told += tokens
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        await _json(send, 200, {"object": "list", "model": asked["model"], "data": data, "usage": usage})
 
     async def _answer(self, asked: dict[str, Any], receive: Any, send: Any) -> None:
         model = asked["model"]

@@ -15,6 +15,7 @@ from router_core.errors import InputError
 
 if TYPE_CHECKING:
     from router_core.complexity.scorer import Scorer
+    from router_core.config import RoutingConfig
 
 _COLUMNS = ("gain", "random", "length", "rules")
 
@@ -31,6 +32,13 @@ def fit(
     scale_only: Annotated[
         Path | None,
         typer.Option(help="Prompts of your own (JSON lines or Parquet, no grades): only re-map the percentile scale."),
+    ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            help="PROVIDER/MODEL: fit on this endpoint's vectors in place of words; it is sent each prompt.",
+            show_default=False,
+        ),
     ] = None,
     activate: Annotated[bool, typer.Option(help="Make it the live scorer, if it beats the baselines.")] = False,
     db: Annotated[
@@ -50,7 +58,7 @@ def fit(
     if scale_only is not None:
         _rescale(scale_only, db, activate, as_json)
     elif folder is not None:
-        _fit(folder, train_share, seed, cheap, strong, db, activate, as_json)
+        _fit(folder, train_share, seed, cheap, strong, embeddings, db, activate, as_json)
 
 
 def _fit(
@@ -59,6 +67,7 @@ def _fit(
     seed: int,
     cheap: str | None,
     strong: str | None,
+    embeddings: str | None,
     db: str | None,
     activate: bool,
     as_json: bool,
@@ -69,9 +78,19 @@ def _fit(
     from router_core.complexity.graded import read_graded
 
     graded = read_graded(folder, at_ms=time.time_ns() // 1_000_000, cheap=cheap, strong=strong)
-    with _progress("Fitting", hidden=as_json) as step:
-        found = fit(graded, train_share=train_share, seed=seed, progress=step)
-    facts = summary(found, graded)
+    if embeddings is None:
+        with _progress("Fitting", hidden=as_json) as step:
+            found = fit(graded, train_share=train_share, seed=seed, progress=step)
+        facts = summary(found, graded)
+    else:
+        from router_core.complexity.fit_embedded import fit_embedded
+        from router_core.complexity.vectors import embed_texts
+
+        with _progress("Embedding", hidden=as_json) as step:
+            embedded = embed_texts(embeddings, graded.prompts, _config(db), progress=step)
+        with _progress("Fitting", hidden=as_json) as step:
+            found = fit_embedded(graded, embedded, train_share=train_share, seed=seed, progress=step)
+        facts = {**summary(found, graded), "embedded_tokens": embedded.input_tokens}
     version = None
     if db is not None:
         version = _keep(db, found.scorer, facts, activate and found.beats_baselines, found.sentence)
@@ -84,6 +103,18 @@ def _fit(
     _say_kept(db, found.scorer, version)
     if activate and version is None:
         note("It was not activated.")
+
+
+def _config(db: str | None) -> RoutingConfig:
+    """Return the live configuration of a ledger, or the shipped one where there is no ledger."""
+    from router_core.config import default_config
+    from router_core.ledger.store import open_ledger
+    from router_core.lifecycle import versions
+
+    if db is None:
+        return default_config()
+    with open_ledger(db) as ledger:
+        return versions.live(ledger).config
 
 
 def _rescale(file: Path, db: str | None, activate: bool, as_json: bool) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from router_core.complexity.excerpt import excerpt
 from router_core.complexity.lengths import Lengths
 from router_core.complexity.rules import RuleSet
@@ -27,8 +30,12 @@ class Classifier:
 
     ``lengths`` is asked how long an answer is expected to be; it may be shared by classifiers that follow one another.
 
+    A scorer that judges the vectors of an endpoint cannot be asked here: where the rules do not decide, the reference's
+    score is given, marked ``uncertain``, and whoever can call the endpoint asks ``of_vector`` (``asks_endpoint``).
+
     Confidence means, for rules, that they are the operator's word (1); for a fitted scorer, the share of the prompt's
-    words that it knows from its training; for the reference, half, always.
+    words that it knows from its training, or how near its vector is to those it was trained on; for the
+    reference, half, always.
     """
 
     def __init__(
@@ -44,6 +51,9 @@ class Classifier:
             stages.append(self._by_scorer)
         self._stages = tuple(stages)
         self._gate = config.classifier.confidence
+        # Whom to ask for the vectors that the scorer judges, as PROVIDER/MODEL; None where it judges the text itself.
+        self.asks_endpoint = self.scorer.endpoint if "embedding" in config.classifier.stages else None
+        self._by_text = self.scorer if self.scorer.endpoint is None else Scorer.reference()
 
     def classify(self, request: Request) -> Score:
         """Return the score of a request, whatever its text: none, other scripts, or megabytes of it."""
@@ -58,6 +68,16 @@ class Classifier:
                 best = score
         assert best is not None  # the scorer always answers
         return replace(best, uncertain=True)
+
+    def of_vector(self, request: Request, vector: NDArray[np.float64]) -> Score:
+        """Return the score by the vector that ``asks_endpoint`` made of the request's excerpt.
+
+        Raises ``InputError`` where the scorer was fitted on other vectors.
+        """
+        value, confidence = self.scorer.judge_vector(vector)
+        expected = self.lengths.expected(request)
+        unsure = confidence < self._gate
+        return Score(value, "embedding", confidence, self.scorer.version, None, expected, unsure)
 
     def _by_rules(self, request: Request) -> Score | None:
         found = self._rules.first_match(request, excerpt(request.text))
@@ -74,5 +94,8 @@ class Classifier:
         return Score(value, "rules", 1.0, self.scorer.version, rule.tier, self.lengths.expected(request), rule=path)
 
     def _by_scorer(self, request: Request) -> Score:
-        value, confidence = self.scorer.judge(request.text)
-        return Score(value, self.scorer.stage, confidence, self.scorer.version, None, self.lengths.expected(request))
+        scorer = self._by_text
+        value, confidence = scorer.judge(request.text)
+        if self.scorer.endpoint is not None:
+            confidence = 0.0  # it only stands in
+        return Score(value, scorer.stage, confidence, scorer.version, None, self.lengths.expected(request))

@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 
+from router_core.complexity.embedded import EmbeddedHead
 from router_core.complexity.excerpt import excerpt
 from router_core.complexity.graded import Graded
 from router_core.complexity.scorer import Scorer, percentile_cuts
@@ -42,7 +43,7 @@ class Fit:
     """
 
     scorer: Scorer
-    head: GainHead
+    head: GainHead | EmbeddedHead
     train: int
     test: int
     held_out: NDArray[np.int64]
@@ -66,10 +67,24 @@ def fit(graded: Graded, *, train_share: float = 0.7, seed: int = 0, progress: Pr
     rows = features.of(texts)
     targets = graded.cheap_quality[train], graded.strong_quality[train]
     strength = _choose(rows, targets, seed, progress)
-    head = features.fold([model for target in targets for model in _path(rows, target, (strength,))])
+    head = features.fold([model for target in targets for model in path(rows, target, (strength,))])
     held_out = [graded.prompts[index] for index in test]
     gain = np.array([head.raw(excerpt(text), len(text))[0] for text in held_out])
-    scorer = Scorer(head, percentile_cuts(gain))
+    return judged(Scorer(head, percentile_cuts(gain)), head, graded, train, test, gain, strength, seed)
+
+
+def judged(
+    scorer: Scorer,
+    head: GainHead | EmbeddedHead,
+    graded: Graded,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    gain: Floats,
+    strength: float,
+    seed: int,
+) -> Fit:
+    """Set what a fitted scorer says of the held-out prompts (``gain``, one value each) beside the baselines."""
+    held_out = [graded.prompts[index] for index in test]
     reference = Scorer.reference()
     scores = {
         "gain": gain,
@@ -160,9 +175,9 @@ def _choose(rows: sp.csr_matrix, targets: tuple[Floats, Floats], seed: int, prog
     out_of_fold = np.zeros((len(_STRENGTHS), len(gains)))
     steps = _FOLDS * len(_STRENGTHS)
     for number, (inside, outside) in enumerate(KFold(_FOLDS, shuffle=True, random_state=seed).split(gains)):
-        paths = [_path(rows[inside], target[inside], _STRENGTHS) for target in targets]
+        paths = [path(rows[inside], target[inside], _STRENGTHS) for target in targets]
         for turn, (cheap, strong) in enumerate(zip(*paths, strict=True)):
-            out_of_fold[turn, outside] = _adequate(strong, rows[outside]) - _adequate(cheap, rows[outside])
+            out_of_fold[turn, outside] = adequate(strong, rows[outside]) - adequate(cheap, rows[outside])
             if progress is not None:
                 progress(number * len(_STRENGTHS) + turn + 1, steps)
     # Without a gap there is no APGR; the least squared error decides then.
@@ -172,7 +187,7 @@ def _choose(rows: sp.csr_matrix, targets: tuple[Floats, Floats], seed: int, prog
     return _STRENGTHS[int(np.argmax(merits))]
 
 
-def _path(rows: sp.csr_matrix, quality: Floats, strengths: Sequence[float]) -> Iterator[LogisticRegression]:
+def path(rows: sp.csr_matrix | Floats, quality: Floats, strengths: Sequence[float]) -> Iterator[LogisticRegression]:
     """Fit P(adequate) at one strength after the other, each from where the last one ended; one model, refitted.
 
     A quality between 0 and 1 counts as that share of an adequate answer.
@@ -193,7 +208,8 @@ def _path(rows: sp.csr_matrix, quality: Floats, strengths: Sequence[float]) -> I
             yield model
 
 
-def _adequate(model: LogisticRegression, rows: sp.csr_matrix) -> Floats:
+def adequate(model: LogisticRegression, rows: sp.csr_matrix | Floats) -> Floats:
+    """Return P(adequate) of each row."""
     chances: Floats = model.predict_proba(rows)[:, 1]
     return chances
 
@@ -214,6 +230,12 @@ def _verdict(overall: Comparison, graded: Graded) -> tuple[bool, str]:
     return False, f"The scorer is no better than {worst}, beyond chance: {stated}; it should not be used."
 
 
+def _of_what(head: GainHead | EmbeddedHead) -> dict[str, Any]:
+    if isinstance(head, EmbeddedHead):
+        return {"embeddings": head.model, "form": head.form, "dimensions": head.dimensions}
+    return {"vocabulary": head.vocabulary}
+
+
 def summary(found: Fit, graded: Graded) -> dict[str, Any]:
     """Return what is said of a fit, as plain data: what ``tierwise fit --json`` prints and the ledger keeps."""
     return {
@@ -222,7 +244,7 @@ def summary(found: Fit, graded: Graded) -> dict[str, Any]:
         "strong": graded.strong,
         "train": found.train,
         "test": found.test,
-        "scorer": {"version": found.scorer.version, "vocabulary": found.head.vocabulary},
+        "scorer": {"version": found.scorer.version, **_of_what(found.head)},
         "skill": [
             {
                 "group": group,

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from router_core.complexity import reference, tfidf
+from router_core.complexity import embedded, reference, tfidf
 from router_core.complexity.excerpt import excerpt
 from router_core.config import data_dir
 from router_core.errors import InputError
@@ -51,7 +51,7 @@ class Scorer:
         self.head = head
         self.cuts = tuple(float(cut) for cut in cuts)
         self.version = version or self._name()
-        self.stage = "embedding" if head.kind == tfidf.GainHead.kind else "reference"
+        self.stage = "reference" if head.kind == reference.Reference.kind else "embedding"
 
     @classmethod
     def reference(cls) -> Scorer:
@@ -68,6 +68,21 @@ class Scorer:
     def judge(self, text: str) -> tuple[int, float]:
         """Return (score 0..100, confidence 0..1) of a text of any length; only its excerpt is read."""
         value, confidence = self.head.raw(excerpt(text), len(text))
+        return bisect_right(self.cuts, value), confidence
+
+    @property
+    def endpoint(self) -> str | None:
+        """The PROVIDER/MODEL whose vectors it judges; None where it judges the text itself."""
+        return self.head.model if isinstance(self.head, embedded.EmbeddedHead) else None
+
+    def judge_vector(self, vector: NDArray[np.float64]) -> tuple[int, float]:
+        """Return (score 0..100, confidence 0..1) of the vector that its endpoint made of a text.
+
+        Raises ``InputError`` where it has other dimensions, or where this scorer judges no vectors.
+        """
+        if not isinstance(self.head, embedded.EmbeddedHead):
+            raise InputError(f"the scorer {self.version!r} judges text and no vectors")
+        value, confidence = self.head.judge(vector)
         return bisect_right(self.cuts, value), confidence
 
     def score(self, text: str) -> int:
@@ -107,6 +122,8 @@ class Scorer:
                 head: Head
                 if (header["format"], header["kind"]) == (_FORMAT, tfidf.GainHead.kind):
                     head = tfidf.GainHead.from_arrays(arrays)
+                elif (header["format"], header["kind"]) == (_FORMAT, embedded.EmbeddedHead.kind):
+                    head = embedded.EmbeddedHead.from_arrays(arrays)
                 elif (header["format"], header["kind"]) == (_FORMAT, reference.Reference.kind):
                     head = reference.Reference()
                 else:

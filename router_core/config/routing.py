@@ -143,6 +143,11 @@ def _problems(config: RoutingConfig) -> Iterator[tuple[str, str]]:
             yield from _crossings(config, name)
         if feature.cache is not None and feature.cache.url is not None:
             yield f"features.{name}.cache.url", "answers of all features are kept in one place; name it under cache.url"
+        if feature.cache is not None and feature.cache.embeddings is not None:
+            yield f"features.{name}.cache.embeddings", "all features use one; name it under cache.embeddings"
+    embeds = (config.cache.embeddings or "").partition("/")[0]
+    if embeds and embeds not in config.providers:
+        yield _unknown("cache.embeddings", "provider", embeds, list(config.providers))
     for index, rule in enumerate(config.rules):
         if rule.tier is not None and rule.tier not in names:
             yield _unknown(f"rules.{index}.tier", "tier", rule.tier, names)

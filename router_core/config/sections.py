@@ -47,14 +47,16 @@ class Cache(Section):
     """Answers served again: when, for how long, and how alike two prompts must be.
 
     ``false_hit_sample`` is the share of semantic hits that a model answers too, to be compared. ``url`` names a Redis
-    to keep answers in (without one they are in a file beside the ledger) and ``max_bytes`` bounds that file; these two
-    are the same for every feature.
+    to keep answers in (without one they are in a file beside the ledger), ``max_bytes`` bounds that file, and
+    ``embeddings`` (PROVIDER/MODEL) tells how alike prompts are in place of their words; these three are the same for
+    every feature.
     """
 
     mode: Literal["off", "exact", "semantic"] = "off"
     ttl_seconds: int = Field(default=3600, gt=0)
     similarity_threshold: float = Field(default=0.95, ge=0.8, le=1)
     false_hit_sample: Share = 0.0
+    embeddings: str | None = Field(default=None, pattern=r"^[^/]+/.+$")
     url: str | None = Field(default=None, pattern=r"^(rediss?|unix)://.+$")
     max_bytes: int = Field(default=256 * 2**20, gt=0)
 

@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import from_json, to_json
 
 from router_core.config import Cache
-from router_core.serving.similarity import Fingerprint, fingerprint
+from router_core.serving.similarity import fingerprint
+from router_core.serving.vector_print import VectorPrint
 
 _log = logging.getLogger("tierwise.serving")
 
@@ -44,6 +47,23 @@ class AnswerStore(Protocol):
         ...
 
 
+class Print(Protocol):
+    """A prompt as far as likeness goes; only prints of one guard are compared."""
+
+    @property
+    def guard(self) -> int:
+        """What two prompts must have in common."""
+        ...
+
+    def likeness_to(self, kept: bytes) -> float:
+        """Return how alike, 0..1, a prompt of the same guard is that ``to_bytes`` wrote."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return it as a store keeps it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as the cache knows it: ``key`` names it whole, ``scope`` all but its last message and its guard.
@@ -53,7 +73,7 @@ class Asked:
 
     key: bytes
     scope: bytes
-    print: Fingerprint | None
+    print: Print | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +116,13 @@ class AnswerCache:
         rest = {**heeded, "messages": body["messages"][:-1]}
         return Asked(key, self._hash([where, rest, print_.guard]), print_)
 
+    def by_vector(self, asked: Asked, vector: NDArray[np.float64] | None, whose: str) -> Asked:
+        """Return a request known by an endpoint's vector in place of its words; by neither where there is none."""
+        if asked.print is None or vector is None:
+            return Asked(asked.key, b"", None)
+        scope = self._hash([asked.scope.hex(), whose])
+        return Asked(asked.key, scope, VectorPrint.of(vector, asked.print.guard, self._key))
+
     async def find(self, asked: Asked, settings: Cache) -> Hit | None:
         """Return the answer to the same request, else the one to the most alike that clears the threshold."""
         try:
@@ -106,7 +133,7 @@ class AnswerCache:
                 return None
             best, key = 0.0, b""
             for other, weights in await self._store.near(asked.scope):
-                likeness = asked.print.likeness(Fingerprint.from_bytes(weights, asked.print.guard))
+                likeness = asked.print.likeness_to(weights)
                 if likeness > best:
                     best, key = likeness, other
             if best < settings.similarity_threshold:

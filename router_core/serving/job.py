@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from router_core.decision import Kind, Reason
 from router_core.serving.draft import Draft
 from router_core.serving.failover import Endpoint, Failover, Try
@@ -16,12 +19,16 @@ from router_core.serving.requests import outgoing
 
 @dataclass(slots=True)
 class Job:
-    """What a strategy works with: ``body`` is the request as it is to be answered, ``draft`` its record."""
+    """What a strategy works with: ``body`` is the request as it is to be answered, ``draft`` its record.
+
+    ``vectors`` are the embeddings asked for so far, by model and text.
+    """
 
     live: Live
     body: Mapping[str, Any]
     draft: Draft
     failover: Failover
+    vectors: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     wants_usage: bool = field(init=False)
     prompt_id: str = field(init=False)
 

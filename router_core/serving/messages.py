@@ -35,6 +35,8 @@ def judged_text(messages: Iterable[Mapping[str, Any]]) -> str:
 def prompt_text(body: Mapping[str, Any]) -> str:
     """Return everything of a request that is counted as input tokens: all messages, and the tools on offer."""
     texts = [content_text(message.get("content")) for message in body.get("messages", ())]
+    if isinstance(given := body.get("input"), str):  # of an embeddings request
+        texts.append(given)
     texts += [to_json(body[key]).decode() for key in ("tools", "functions", "response_format") if body.get(key)]
     return "\n".join(texts)
 

@@ -29,6 +29,7 @@ from router_core.serving.compress import Summaries, compress
 from router_core.serving.conversations import Conversations, Warm
 from router_core.serving.delivery import Answer, Delivery
 from router_core.serving.draft import Draft
+from router_core.serving.embed import score_by_embedding
 from router_core.serving.failover import Endpoint, Failover, Try
 from router_core.serving.foreseen import call_nusd
 from router_core.serving.hashing import keyed_hash
@@ -150,6 +151,8 @@ class Router:
         job = Job(live, body, draft, self._failover)
         plan = live.plans.of(request.feature)
         try:
+            if draft.score is not None and draft.score.uncertain and live.embedder is not None:
+                await self._ask_embedder(job, live.embedder)
             if draft.score is not None and draft.score.uncertain and live.asks_judge:
                 await self._ask_judge(job)
             if live.config.budgets and self._purse is not None:
@@ -263,6 +266,12 @@ class Router:
             answer, reply, draft, self._timer, self._keep, most_s=job.live.config.stream_timeout, kept=keep
         )
         return answer
+
+    async def _ask_embedder(self, job: Job, embedder: Endpoint) -> None:
+        score = await score_by_embedding(job, embedder)
+        if score is not None:
+            job.draft.score = score
+            self._assign(job.live, job.draft, job.draft.draw)
 
     async def _ask_judge(self, job: Job) -> None:
         draft = job.draft

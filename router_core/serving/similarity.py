@@ -140,6 +140,10 @@ class Fingerprint:
         few, many = sorted((self.weights, other.weights), key=len)
         return min(1.0, sum(weight * many.get(term, 0.0) for term, weight in few.items()))
 
+    def likeness_to(self, kept: bytes) -> float:
+        """Return the likeness to a prompt of the same guard, kept as ``to_bytes`` wrote it."""
+        return self.likeness(Fingerprint.from_bytes(kept, self.guard))
+
     def to_bytes(self) -> bytes:
         """Return the weights as bytes; the guard is kept beside them, to be searched by."""
         return b"".join(struct.pack("<qf", term, weight) for term, weight in self.weights.items())

@@ -70,6 +70,7 @@ class HttpProvider:
     ) -> None:
         self._name = name
         self._url = base_url.rstrip("/") + "/chat/completions"
+        self._embeddings_url = base_url.rstrip("/") + "/embeddings"
         self._session = session
         self._api_key_env = api_key_env
         self._environ = environ
@@ -98,10 +99,11 @@ class HttpProvider:
         if not isinstance(answer, dict):
             raise self._refusals.bad(call, "an answer that is not a JSON object", body)
         usage, cost = counted(answer.get("usage"))
-        if not answer.get("choices"):
+        if not answer.get("data" if call.embeddings else "choices"):
             if answer.get("error"):
                 raise self._refusals.refused(call, None, body)
-            raise self._refusals.bad(call, "an answer without choices", body, usage)
+            what = "an answer without embeddings" if call.embeddings else "an answer without choices"
+            raise self._refusals.bad(call, what, body, usage)
         if b'"content_filter"' in body and _held_back(answer):
             raise self._refusals.filtered(call, body, usage)
         if usage is not None:
@@ -145,7 +147,7 @@ class HttpProvider:
             headers["Authorization"] = f"Bearer {key.get_secret_value()}"
         payload = to_json(body)
         return await self._session.get().post(
-            self._url,
+            self._embeddings_url if call.embeddings else self._url,
             data=io.BytesIO(payload) if len(payload) > _LARGE else payload,
             headers=headers,
             timeout=timeout,

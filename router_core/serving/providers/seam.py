@@ -14,8 +14,9 @@ from router_core.usage import Usage
 class Call:
     """One call to one model.
 
-    ``body`` is an OpenAI chat completion request as it goes out, ``model`` the provider's own name for the model
-    (also in ``body``), ``wants_usage`` whether the caller asked for the usage chunk of a stream.
+    ``body`` is an OpenAI chat completion request as it goes out, or where ``embeddings`` is set an embeddings request;
+    ``model`` is the provider's own name for the model (also in ``body``), ``wants_usage`` whether the caller asked for
+    the usage chunk of a stream.
     """
 
     model: str
@@ -23,6 +24,7 @@ class Call:
     timeout_s: float = 60.0
     prompt_id: str = ""
     wants_usage: bool = False
+    embeddings: bool = False
 
     @property
     def stream(self) -> bool:
