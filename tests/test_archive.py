@@ -23,7 +23,15 @@ from router_core.ledger.manifest import read_manifest
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 
-TABLES = ("spend_cell", "spend_hour_cell", "latency_cell", "evidence_cell", "label_cell", "agreement_cell")
+TABLES = (
+    "spend_cell",
+    "spend_hour_cell",
+    "latency_cell",
+    "evidence_cell",
+    "label_cell",
+    "agreement_cell",
+    "fallback_cell",
+)
 FIRST_DAY = date(2026, 3, 1)
 BEFORE = date(2026, 3, 6)  # traffic begins on the first at noon, so that is five days
 EVERYTHING = list(traffic(1_500, seed=3))

@@ -23,7 +23,15 @@ from router_core.ledger.store import Ledger, open_ledger
 pytest.importorskip("duckdb")
 from router_core.ledger.engines.by_duckdb import DuckDb
 
-TABLES = ("spend_cell", "spend_hour_cell", "latency_cell", "evidence_cell", "label_cell", "agreement_cell")
+TABLES = (
+    "spend_cell",
+    "spend_hour_cell",
+    "latency_cell",
+    "evidence_cell",
+    "label_cell",
+    "agreement_cell",
+    "fallback_cell",
+)
 BEFORE = date(2026, 3, 4)
 
 

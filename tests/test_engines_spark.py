@@ -18,7 +18,15 @@ from router_core.ledger.engines.by_spark import Spark
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 
-TABLES = ("spend_cell", "spend_hour_cell", "latency_cell", "evidence_cell", "label_cell", "agreement_cell")
+TABLES = (
+    "spend_cell",
+    "spend_hour_cell",
+    "latency_cell",
+    "evidence_cell",
+    "label_cell",
+    "agreement_cell",
+    "fallback_cell",
+)
 
 
 def cells(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:

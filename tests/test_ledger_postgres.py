@@ -32,7 +32,15 @@ from router_core.ledger.writer import LedgerWriter
 
 psycopg = pytest.importorskip("psycopg")
 
-TABLES = ("spend_cell", "spend_hour_cell", "latency_cell", "evidence_cell", "label_cell", "agreement_cell")
+TABLES = (
+    "spend_cell",
+    "spend_hour_cell",
+    "latency_cell",
+    "evidence_cell",
+    "label_cell",
+    "agreement_cell",
+    "fallback_cell",
+)
 
 
 class Server:

@@ -28,6 +28,9 @@ from router_core.ledger.cells import (
     SPEND_SUMS,
 )
 from router_core.ledger.days import Days, date_of, id_time_ms
+from router_core.ledger.fallback_cells import COLUMNS as FALLBACK_COLUMNS
+from router_core.ledger.fallback_cells import FALLBACKS
+from router_core.ledger.fallback_cells import TABLE as FALLBACK_TABLE
 from router_core.ledger.label_cells import TABLES as LABEL_TABLES
 from router_core.ledger.label_cells import insert_label_cells, sum_labels
 from router_core.ledger.latency import pack
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from router_core.ledger.manifest import Manifest
 
 WATERMARK = "rollup_watermark"
-_TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell", *LABEL_TABLES)
+_TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell", *LABEL_TABLES, FALLBACK_TABLE)
 
 _DIRTY = sa.text("SELECT day FROM dirty_day ORDER BY day")
 _GENERATION = sa.text("SELECT generation FROM dirty_day WHERE day = :day")
@@ -76,6 +79,7 @@ class DaySums:
     evidence: list[Row]
     labels: list[Row]
     agreements: list[Row]
+    fallbacks: list[Row]
 
 
 class Engine(Protocol):
@@ -185,8 +189,11 @@ class _Database:
                 if generation is None:
                     continue  # another rollup was faster
                 hours, latencies, evidence = _sum_day(connection, ledger.days, day)
-                labels, agreements = sum_labels(connection, *ledger.days.id_range(day, day))
-            yield DaySums(day, generation, hours, latencies, evidence, labels, agreements)
+                low, high = ledger.days.id_range(day, day)
+                labels, agreements = sum_labels(connection, low, high)
+                found = connection.execute(sa.text(FALLBACKS), {"low": low, "high": high})
+                fallbacks: list[Row] = [tuple(row) for row in found]
+            yield DaySums(day, generation, hours, latencies, evidence, labels, agreements, fallbacks)
 
 
 def _replace(ledger: Ledger, sums: DaySums) -> int:
@@ -206,8 +213,11 @@ def _replace(ledger: Ledger, sums: DaySums) -> int:
         insert_many(connection, "latency_cell", (*LATENCY_KEYS, "attempts", "histogram"), sums.latencies)
         insert_many(connection, "evidence_cell", (*EVIDENCE_KEYS, *EVIDENCE_SUMS), sums.evidence)
         insert_label_cells(connection, sums.labels, sums.agreements)
+        insert_many(connection, FALLBACK_TABLE, FALLBACK_COLUMNS, sums.fallbacks)
         connection.execute(_ADVANCE, {"name": WATERMARK})
-    return sum(map(len, (sums.hours, days, sums.latencies, sums.evidence, sums.labels, sums.agreements)))
+    return sum(
+        map(len, (sums.hours, days, sums.latencies, sums.evidence, sums.labels, sums.agreements, sums.fallbacks))
+    )
 
 
 def _sum_day(connection: Connection, days: Days, day: int) -> tuple[list[Row], list[Row], list[Row]]:

@@ -431,6 +431,28 @@ class AgreementCellRow(SQLModel, table=True):
     person_ppm_sum: int = _count()
 
 
+class FallbackCellRow(SQLModel, table=True):
+    """Calls of one day that failed or were turned down, and those made in place of others, with why.
+
+    By feature, assigned tier, model called, what the call was for, how it ended, and the reason on it. ``latency_ms``
+    is summed over the calls; ``unpriced_attempts`` used tokens, but no price is known for them.
+    """
+
+    __tablename__ = "fallback_cell"
+    __table_args__: ClassVar[Any] = _WITHOUT_ROWID
+    day: int = _key(Integer)
+    feature_id: int = _key(Integer)
+    tier_id: int = _key(Integer)
+    model_id: int = _key(Integer)
+    kind: int = _key(SmallInteger)
+    status: int = _key(SmallInteger)
+    why_id: int = _key(Integer)
+    attempts: int = _count()
+    unpriced_attempts: int = _count()
+    latency_ms: int = _count()
+    list_cost_nusd: int = _count()
+
+
 class MeteredSpendRow(SQLModel, table=True):
     """Spend that somebody else summed: a day or an hour of a provider's usage or cost report, no single requests.
 

@@ -38,7 +38,15 @@ LATE = 100_000
 NOW_MS = 1_795_449_600_000
 HOUR_MS = 3_600_000
 LARGEST_MB = 1_000
-TABLES = ("spend_cell", "spend_hour_cell", "latency_cell", "evidence_cell", "label_cell", "agreement_cell")
+TABLES = (
+    "spend_cell",
+    "spend_hour_cell",
+    "latency_cell",
+    "evidence_cell",
+    "label_cell",
+    "agreement_cell",
+    "fallback_cell",
+)
 
 Row = tuple[Any, ...]
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 
 from router_core.ledger.bulk import Row
 from router_core.ledger.cells import EVIDENCE, LATENCIES, SPEND_HOURS
+from router_core.ledger.fallback_cells import FALLBACKS
 from router_core.ledger.label_cells import AGREEMENTS, LABELS
 from router_core.ledger.parts import ATTEMPTS, DECISIONS, Part
 from router_core.ledger.parts import LABELS as LABEL_PART
 from router_core.ledger.rollup import DaySums, check_days, fold_latencies
 
-TEXTS = (SPEND_HOURS, LATENCIES, EVIDENCE, LABELS, AGREEMENTS)
+TEXTS = (SPEND_HOURS, LATENCIES, EVIDENCE, LABELS, AGREEMENTS, FALLBACKS)
 _ALIASES = {DECISIONS: "d", ATTEMPTS: "a", LABEL_PART: "lpn"}
 
 
@@ -46,6 +47,6 @@ def plain(part: Part, source: str) -> str:
 
 def sum_day(day: int, generation: int, run: Callable[[str], Iterable[Row]]) -> DaySums:
     """Return the cells of one day, given what runs a text over its rows; raises ``LedgerError`` where days differ."""
-    hours, latencies, evidence, labels, agreements = (list(run(text)) for text in TEXTS)
+    hours, latencies, evidence, labels, agreements, fallbacks = (list(run(text)) for text in TEXTS)
     check_days(day, hours)
-    return DaySums(day, generation, hours, fold_latencies(latencies), evidence, labels, agreements)
+    return DaySums(day, generation, hours, fold_latencies(latencies), evidence, labels, agreements, fallbacks)

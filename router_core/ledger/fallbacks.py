@@ -1,0 +1,61 @@
+"""Questions about fall-backs and failed calls, with their reasons, answered from cells alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from router_core.ledger.fallback_cells import COLUMNS, TABLE
+from router_core.ledger.filters import Key, check, column, condition, labels
+from router_core.ledger.store import Ledger
+
+FALLBACKS_BY = ("day", "feature", "tier", "model", "kind", "status", "why")
+
+_SUMS = COLUMNS[len(FALLBACKS_BY) :]
+_NOWHERE: Mapping[str, Collection[str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackLine:
+    """Calls that failed, were turned down or stepped in for others and share ``keys``.
+
+    ``latency_ms`` is summed; ``list_cost_nusd`` leaves out the ``unpriced_attempts``.
+    """
+
+    keys: tuple[Key, ...]
+    attempts: int
+    unpriced_attempts: int
+    latency_ms: int
+    list_cost_nusd: int
+
+
+def fallbacks(
+    ledger: Ledger,
+    by: Sequence[str],
+    since: date | None = None,
+    until: date | None = None,
+    where: Mapping[str, Collection[str]] = _NOWHERE,
+) -> list[FallbackLine]:
+    """Sum such calls by some of ``FALLBACKS_BY`` over days, ``until`` included; lines in the order of their keys.
+
+    The tier is the one assigned, the status that of the call, the reason why it was made or why it failed. Raises
+    ``InputError`` where a dimension is unknown.
+    """
+    check(by, FALLBACKS_BY)
+    check(list(where), FALLBACKS_BY[1:])
+    columns = [column(dimension) for dimension in by]
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in _SUMS)
+    grouped = f" GROUP BY {', '.join(columns)}" if columns else ""
+    with ledger.reading() as connection:
+        clause = condition(connection, since, until, where)
+        listed = "".join(f"{name}, " for name in columns)
+        rows = connection.exec_driver_sql(f"SELECT {listed}{sums} FROM {TABLE}{clause}{grouped}").all()
+        shown = [labels(connection, dimension) for dimension in by]
+    width = len(columns)
+    lines = [
+        FallbackLine(tuple(names[number] for number, names in zip(row[:width], shown, strict=True)), *row[width:])
+        for row in rows
+        if row[width] is not None
+    ]
+    return sorted(lines, key=lambda line: line.keys)
