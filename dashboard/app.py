@@ -11,6 +11,8 @@ from router_core.errors import TierwiseError
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+# Streamlit writes the names of what is chosen in white on the primary colour, which cannot be read on a dark theme's.
+TAGS = "[data-testid=stMultiSelectTagsContainer] [data-tag] {color: inherit; background: rgba(128, 140, 248, 0.18)}"
 
 PAGES = {
     "Monitor": [
@@ -34,6 +36,7 @@ PAGES = {
 st.set_page_config(
     page_title="Tierwise", page_icon=str(STATIC / "favicon.png"), layout="wide", initial_sidebar_state=232
 )
+st.html(f"<style>{TAGS}</style>")
 st.logo(str(STATIC / "logo.svg"), size="large", icon_image=str(STATIC / "mark.svg"))
 page = st.navigation(PAGES)
 try:
