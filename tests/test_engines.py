@@ -14,7 +14,7 @@ import pytest
 from decisions import DAY_MS, NOON_MS, a_decision, traffic
 
 from router_core.cli import main
-from router_core.decision import QualitySource
+from router_core.decision import QualitySource, new_decision_id
 from router_core.ledger.archive import archive
 from router_core.ledger.manifest import read_manifest
 from router_core.ledger.rollup import Engine, refresh
@@ -40,7 +40,12 @@ def ledger(db_path: Path) -> Iterator[Ledger]:
     with open_ledger(db_path, timezone="Asia/Kolkata") as opened:
         decisions = list(traffic(1_500, seed=5, span_ms=6 * DAY_MS))
         absurd = a_decision(NOON_MS, latency_ms=2**31 - 1, attempts=())
-        opened.write_decisions([*decisions, absurd])
+        # Made in the same instant, so that their ids differ late; every other one was answered from a cache.
+        alike = [new_decision_id(NOON_MS, bytes(2) + place.to_bytes(8, "big")) for place in range(40)]
+        crowd = [
+            a_decision(NOON_MS, id=one, **({} if place % 2 else {"attempts": ()})) for place, one in enumerate(alike)
+        ]
+        opened.write_decisions([*decisions, absurd, *crowd])
         for one in decisions[::9]:
             opened.label(one.id, 0.25, QualitySource.JUDGE, needed_tier="REASONING")
             opened.label(one.id, 0.75, QualitySource.PERSON, at_ms=1)
