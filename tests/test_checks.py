@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +132,25 @@ async def test_the_lowest_verdict_counts() -> None:
 def test_settings_that_cannot_be_used_are_named(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         build_checks([settings])
+
+
+async def test_anybody_may_add_a_check_by_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an installed package would: a module, and its metadata beside it."""
+    (tmp_path / "shouting.py").write_text(
+        "from router_core.serving.checks import Verdict\n\n\n"
+        "def shouting(options):\n"
+        "    async def check(answer, again):\n"
+        "        loud = answer.text.count('!') > options['most']\n"
+        "        return Verdict(0.0 if loud else 1.0, 'shouts' if loud else '')\n"
+        "    return check\n"
+    )
+    metadata = tmp_path / "shouting-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shouting\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[tierwise.checks]\nshouting = shouting:shouting\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    checks = build_checks([{"shouting": {"most": 2}}])
+    assert await judge(Answer("Well!"), checks, nothing_more, on_error="accept") == Verdict(1.0)
+    assert await judge(Answer("Well!!!"), checks, nothing_more, on_error="accept") == Verdict(0.0, "shouts", "shouting")
+    with pytest.raises(ConfigError, match=r"cascade.checks.0: unknown check 'whispering'; choose one of .*shouting"):
+        build_checks([{"whispering": {}}])

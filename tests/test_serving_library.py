@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
 import pytest
+import yaml
 from served import config
 from upstream import upstream
 
 import router_core
 from router_core import Router
-from router_core.errors import ProviderError
+from router_core.errors import InputError, ProviderError
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_what_is_exported_is_what_is_there() -> None:
@@ -78,6 +85,70 @@ def test_a_router_that_nobody_holds_ends_its_thread() -> None:
     while threading.active_count() >= before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+MESSAGES = [{"role": "user", "content": "hello"}]
+PINNED = "features: {legal: {pin: STRONG, team: law}}"
+
+
+async def test_messages_alone_are_enough_and_labels_stay_out_of_the_call() -> None:
+    with upstream() as url:
+        router = Router(config(url, yaml=PINNED))
+        answer = await router.complete(MESSAGES, feature="legal", max_tokens=5, conversation="c1")
+        whole = await router.complete({"messages": MESSAGES, "max_tokens": 9}, feature="legal", max_tokens=5)
+        stream = await router.complete(tuple(MESSAGES), stream=True)
+        assert stream.chunks is not None
+        pieces = b"".join([piece async for piece in stream.chunks])
+        await router.close()
+        first, second, third = (call["body"] for call in httpx.get(url.replace("/v1", "/calls")).json()["calls"])
+    assert (answer.text, answer.tier) == ("The answer is forty-two.", "STRONG")
+    assert answer.decision is not None
+    assert (answer.decision.feature, answer.decision.team) == ("legal", "law")
+    assert answer.decision.conversation_hash is not None
+    assert first == {"model": "ok", "messages": MESSAGES, "max_tokens": 5}
+    assert (second["max_tokens"], whole.tier) == (5, "STRONG")
+    assert third["stream"] is True
+    assert pieces.endswith(b"data: [DONE]\n\n")
+
+
+def test_without_an_event_loop_it_is_the_same() -> None:
+    with upstream() as url:
+        router = Router(config(url, yaml=PINNED))
+        answer = router.complete_sync(MESSAGES, feature="legal")
+        with pytest.raises(InputError, match="a stream needs an event loop"):
+            router.complete_sync(MESSAGES, stream=True)
+        router.close_sync()
+    assert (answer.text, answer.tier) == ("The answer is forty-two.", "STRONG")
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings", "sentence"),
+    [
+        ("hello", {}, "messages: is text; send a list of messages"),
+        ([], {}, "messages: is empty"),
+        (MESSAGES, {"feature": 7}, "feature: is a number; it must be text"),
+        (MESSAGES, {"max_tokens": "many"}, "max_tokens: is text; it must be a whole number"),
+    ],
+)
+def test_what_cannot_be_used_is_named(asked: Any, settings: dict[str, Any], sentence: str) -> None:
+    router = Router(config("http://127.0.0.1:9/v1"))
+    with pytest.raises(InputError, match=sentence):
+        router.complete_sync(asked, **settings)
+    router.close_sync()
+
+
+def test_the_readmes_example_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (example,) = (block for block in blocks if "router_core" in block)
+    with upstream() as url:
+        shipped = yaml.safe_load((ROOT / "data" / "config.yaml").read_text())
+        shipped["providers"] = {name: {"base_url": url} for name in shipped["providers"]}
+        shipped["models"] = {name: {**model, "name": "ok"} for name, model in shipped["models"].items()}
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "config.yaml").write_text(yaml.safe_dump(shipped))
+        done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("The answer is forty-two. SIMPLE gpt-4.1-nano ")
 
 
 async def test_sync_calls_work_beside_a_running_loop() -> None:

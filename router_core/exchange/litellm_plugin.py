@@ -50,6 +50,10 @@ class TierwiseClassifier:
         request = request_of({"messages": list(messages)}, labels)
         return assign(classifier.classify(request), request, config, draw=self._draw()).tier
 
+    def __deepcopy__(self, _memo: object) -> TierwiseClassifier:
+        """Return itself: LiteLLM copies its settings, and every copy is to ask the one ledger."""
+        return self
+
     def close(self) -> None:
         """Let go of the ledger."""
         with self._lock:

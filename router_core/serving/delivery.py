@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from router_core.decision import RoutingDecision, Status, Strategy
 from router_core.errors import BadAnswerError, ProviderTimeoutError, TierwiseError
 from router_core.serving.draft import Draft
+from router_core.serving.messages import answer_text, answer_values
 from router_core.serving.providers import Reply
 
 _log = logging.getLogger("tierwise.serving")
@@ -32,6 +33,11 @@ class Answer:
     chunks: Delivery | None = None
     decision: RoutingDecision | None = None
     strategy: Strategy = Strategy.DIRECT
+
+    @property
+    def text(self) -> str:
+        """What a whole answer says; empty for a stream, whose pieces say it."""
+        return answer_text(answer_values(self.body))
 
 
 class Delivery:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from router_core.decision import Request
@@ -83,6 +83,25 @@ def request_of(body: Mapping[str, Any], said: Mapping[str, str | None] | None = 
         expected_format=labels.get("expected_format", ""),
         language=labels.get("language", ""),
     )
+
+
+def body_of(
+    asked: Mapping[str, Any] | Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], Request]:
+    """Return the checked body of a request given as a body or as its messages, and what routing is to know of it.
+
+    ``settings`` are further fields of the body, and labels, which stay out of it. Raises ``InputError``.
+    """
+    said = {name: value for name in LABELS if (value := settings.get(name)) is not None}
+    for name, value in said.items():
+        if not isinstance(value, str):
+            raise InputError(f"is {_kind(value)}; it must be text", source=name)
+    more = {name: value for name, value in settings.items() if name not in LABELS}
+    if isinstance(asked, Mapping):
+        body = check_body({**asked, **more})
+    else:
+        body = check_body({"messages": asked if isinstance(asked, str) else list(asked), **more})
+    return body, request_of(body, said)
 
 
 def outgoing(body: Mapping[str, Any], model: str, max_output_tokens: int | None) -> dict[str, Any]:

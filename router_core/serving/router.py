@@ -7,15 +7,16 @@ import os
 import random as randomness
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from router_core.complexity.classify import Classifier
 from router_core.complexity.lengths import Lengths
-from router_core.config import Cache, RoutingConfig, suggest
+from router_core.config import Cache, RoutingConfig, default_config, load_config, suggest
 from router_core.decision import Reason, Request, RoutingDecision, Status, Strategy, new_decision_id
 from router_core.errors import BudgetExceededError, InputError, ProviderError, UnknownModelError
 from router_core.policy import assign
@@ -42,7 +43,7 @@ from router_core.serving.plan import Plan
 from router_core.serving.providers import HttpSession, Provider, Reply, http_providers
 from router_core.serving.providers.events import DONE
 from router_core.serving.recall import Recall
-from router_core.serving.requests import AUTO, check_body, request_of
+from router_core.serving.requests import AUTO, body_of
 from router_core.serving.shadow import compare
 from router_core.serving.spending import set_aside, set_aside_nusd, settle
 
@@ -97,6 +98,11 @@ class Router:
         self._lengths = Lengths()
         self._live = self._prepare(config, version, classifier, prices, providers)
 
+    @classmethod
+    def from_file(cls, path: str | Path | None = None, **arguments: Any) -> Router:
+        """Return a router for the configuration in a YAML file, the shipped one without; raises ``ConfigError``."""
+        return cls(default_config() if path is None else load_config(path), **arguments)
+
     @property
     def config(self) -> RoutingConfig:
         """The configuration that the next request will see."""
@@ -135,17 +141,25 @@ class Router:
         """Price requests that begin from now on with another book."""
         self._live = replace(self._live, prices=prices)
 
-    async def complete(self, body: Mapping[str, Any], request: Request | None = None) -> Answer:
-        """Serve one OpenAI chat request and return its answer, recorded.
+    async def complete(
+        self, asked: Mapping[str, Any] | Sequence[Mapping[str, Any]], request: Request | None = None, **settings: Any
+    ) -> Answer:
+        """Serve one request, the body of an OpenAI chat completion or its messages alone, and return its answer.
 
-        ``request`` says what routing is to know of it, of a body that was checked; without one the body is checked and
-        that is read from it. With ``stream`` in the body the answer comes in pieces and is recorded before the last.
+        ``settings`` are fields of the body, and what routing may know beside it: ``feature``, ``team``,
+        ``conversation``, ``user_tier``, ``expected_format``, ``language``. The gateway gives all of that as
+        ``request``, of a body that was checked. With ``stream`` the answer comes in pieces and is recorded before the
+        last; else it is recorded before it is returned.
         Raises ``InputError`` for a body that cannot be used, ``UnknownModelError``, ``BudgetExceededError``, and, once
         it is recorded, the ``ProviderError`` of a request that no endpoint answered; what ``record`` raises passes
         through.
         """
+        body: Mapping[str, Any]
         if request is None:
-            request = request_of(check_body(body))
+            body, request = body_of(asked, settings)
+        else:
+            assert isinstance(asked, Mapping)  # a body that was checked
+            body = asked
         live = self._live
         draft = self._begin(live, body, request)
         job = Job(live, body, draft, self._failover)
@@ -177,19 +191,19 @@ class Router:
             raise
         return await self._deliver(job, one)
 
-    def complete_sync(self, body: Mapping[str, Any], request: Request | None = None) -> Answer:
-        """Serve one request from code without an event loop; a stream must be asked for with ``complete``.
+    def complete_sync(self, asked: Mapping[str, Any] | Sequence[Mapping[str, Any]], **settings: Any) -> Answer:
+        """Serve one request as ``complete`` does, from code without an event loop; it must not be a stream.
 
         All such calls, from any thread, share one loop on a thread of its own, and its connections; ``close_sync``
         ends it.
         """
-        if body.get("stream"):
+        if settings.get("stream") or (isinstance(asked, Mapping) and asked.get("stream")):
             raise InputError("a stream needs an event loop; await Router.complete instead", source="stream")
         with self._loop_door:
             if self._loop is None:
                 self._loop = LoopThread(self._session.close)
             loop = self._loop
-        return loop.run(self.complete(body, request))
+        return loop.run(self.complete(asked, **settings))
 
     async def close(self) -> None:
         """Close the connections to the endpoints, and where answers are cached."""
