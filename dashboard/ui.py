@@ -121,7 +121,7 @@ def empty(title: str, sentence: str, command: str = "", *, icon: str = ":materia
         st.markdown(f"**{title}**", width="content")
         st.markdown(sentence, width="content", text_alignment="center")
         if command:
-            st.code(command, language=None, width="content")
+            st.code(command, language=None, width="content", wrap_lines=True)
         st.space("medium")
 
 

@@ -164,7 +164,7 @@ def _skill(live: Version, scorer: StoredScorer | None) -> None:
             "Requests are scored on the shipped reference scale. Fit a scorer on labelled prompts of your own, and its "
             "skill on held-out ones is shown here beside chance, length and rules."
         )
-        st.code("tierwise fit FOLDER --db " + data.database(), language=None)
+        st.code("tierwise fit FOLDER --db " + data.database(), language=None, wrap_lines=True)
         return
     found = pd.DataFrame() if scorer is None else condition.skills(scorer)
     if found.empty:
