@@ -214,29 +214,29 @@ def price_history(frame: pd.DataFrame) -> go.Figure:
 
 
 def flow(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 8) -> go.Figure:
-    """Where requests go: feature, assigned tier, model that answered.
+    """Where requests go: feature, assigned tier, tier that answered.
 
-    ``frame`` has ``feature``, ``tier``, ``model`` and ``decisions``; features beyond the ``most`` busiest are one.
+    ``frame`` has ``feature``, ``tier``, ``answered`` and ``decisions``; features beyond the ``most`` busiest are one.
     """
     busiest = frame.groupby("feature")["decisions"].sum().nlargest(most).index
     rows = frame.assign(feature=frame["feature"].where(frame["feature"].isin(busiest), "other features"))
     colours = tier_colours(tiers)
-    present = set(rows["tier"])
+    present, ends = set(rows["tier"]), set(rows["answered"])
     columns = {
         "feature": rows.groupby("feature")["decisions"].sum().sort_values(ascending=False).index.tolist(),
         "tier": [*(tier for tier in tiers if tier in present), *sorted(present - set(tiers))],
-        "model": rows.groupby("model")["decisions"].sum().sort_values(ascending=False).index.tolist(),
+        "answered": [*(tier for tier in tiers if tier in ends), *sorted(ends - set(tiers))],
     }
     nodes = [(kind, name) for kind, names in columns.items() for name in names]
     place = {node: index for index, node in enumerate(nodes)}
     first = rows.groupby(["feature", "tier"], as_index=False)["decisions"].sum()
-    second = rows.groupby(["tier", "model"], as_index=False)["decisions"].sum()
+    second = rows.groupby(["tier", "answered"], as_index=False)["decisions"].sum()
     sankey = {
         "type": "sankey",
         "arrangement": "snap",
         "node": {
-            "label": [name or "no call" for _, name in nodes],
-            "color": [colours.get(name, BASELINE) if kind == "tier" else BASELINE for kind, name in nodes],
+            "label": [name or f"no {kind}" for kind, name in nodes],
+            "color": [BASELINE if kind == "feature" else colours.get(name, BASELINE) for kind, name in nodes],
             "pad": 14,
             "thickness": 10,
             "line": {"width": 0},
@@ -244,14 +244,14 @@ def flow(frame: pd.DataFrame, tiers: Sequence[str], *, most: int = 8) -> go.Figu
         },
         "link": {
             "source": [place["feature", f] for f in first["feature"]] + [place["tier", t] for t in second["tier"]],
-            "target": [place["tier", t] for t in first["tier"]] + [place["model", m] for m in second["model"]],
+            "target": [place["tier", t] for t in first["tier"]] + [place["answered", a] for a in second["answered"]],
             "value": [*first["decisions"].tolist(), *second["decisions"].tolist()],
             "color": [colours.get(tier, BASELINE) + _FAINT for tier in (*first["tier"], *second["tier"])],
             "hovertemplate": "%{source.label} to %{target.label}: %{value:,} requests<extra></extra>",
         },
-        "textfont": {"size": 11},
+        "textfont": {"size": 11, "shadow": "none"},
     }
-    return figure([sankey], height=380)
+    return figure([sankey], height=380, margin={"l": 8, "t": 10, "b": 12})
 
 
 def figure(

@@ -96,7 +96,9 @@ def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
             "usd_per_thousand": _over(groups["list_cost_nusd"] / NANO * 1000, good),
             "quality": _over(groups["quality_ppm_sum"] / MILLION, groups["labelled"]),
             "labelled": groups["labelled"],
+            "quality_sum": groups["quality_ppm_sum"] / MILLION,
             "failover_share": _over(groups["failovers"], groups["decisions"]),
+            "escalation_share": _over(groups["escalations"], groups["decisions"]),
             "priced": _over(groups["priced_attempts"], groups["priced_attempts"] + groups["unpriced_attempts"]),
         }
     )

@@ -14,7 +14,8 @@ from router_core.ledger.metered import MeteredLine
 
 ROW: Final = 35
 NAMELESS: Final = {"model": "(no call: cache)", "team": "(no team)", "feature": "(no feature)", "tier": "(no tier)"}
-SHARES: Final = ("share", "quality", "failover_share", "priced")  # kept as shares of one, shown as per cent
+# Kept as shares of one, shown as per cent.
+SHARES: Final = ("share", "quality", "failover_share", "escalation_share", "priced")
 BAR: Final[dict[str, Any]] = {"format": "%.1f%%", "min_value": 0, "max_value": 100}
 
 

@@ -62,7 +62,9 @@ def every_figure() -> Iterator[tuple[str, go.Figure]]:
     )
     yield (
         "flow",
-        charts.flow(pd.DataFrame({"feature": ["a"], "tier": ["SIMPLE"], "model": ["m"], "decisions": [5]}), TIERS),
+        charts.flow(
+            pd.DataFrame({"feature": ["a"], "tier": ["SIMPLE"], "answered": ["MEDIUM"], "decisions": [5]}), TIERS
+        ),
     )
 
 

@@ -1,8 +1,13 @@
-"""Tiers and routes: what each tier and model costs, how good and how fast it is, and where requests really go."""
+"""Tiers and routes: what each costs, how good and fast it is, where requests really go, and why some went elsewhere."""
 
 from __future__ import annotations
 
-from dashboard import charts, data, filters, summary, tables, ui, wording
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, data, filters, overheads, route_tables, routes, summary, ui, wording
+from dashboard.data import Stamp
+from dashboard.filters import View
 
 
 def main() -> None:
@@ -16,12 +21,12 @@ def main() -> None:
     with place.controls:
         view = filters.choose(window.last_day, teams=data.names(stamp, "team"), features=data.names(stamp, "feature"))
         ui.share_link()
-    lines = data.spend(stamp, view, ("tier", "day", "status"))
-    total = summary.totals(lines)
+    total = summary.totals(data.spend(stamp, view, ("tier", "day", "status")))
     with place.caption:
         ui.about(
             wording.span(view.since, view.until),
             wording.plural(total.decisions, "request"),
+            f"{wording.share(total.priced_share)} of calls priced",
             f"quality judged on {wording.share(total.labelled_share, digits=0)}",
             "by assigned tier",
             demo=window.is_demo,
@@ -30,20 +35,130 @@ def main() -> None:
         ui.nothing_in_view(view)
         return
     with ui.card("Tiers", "cheapest first; an escalation stays with the tier first assigned", key="tiers", tall=False):
-        tables.tiers(
-            summary.breakdown(lines, "tier"), data.latency(stamp, view, ("tier",)), live.config.tier_names, view
-        )
-    with ui.card("Where requests go", "feature, assigned tier, model that answered", key="flow", tall=False):
-        routes = data.spend(stamp, view, ("feature", "tier", "model"))
+        route_tables.broken_down(routes.broken_down(stamp, view, "tier"), "tier", view, order=live.config.tier_names)
+    with ui.card("Where requests go", "feature, assigned tier, tier that answered", key="flow", tall=False):
+        lines = data.spend(stamp, view, ("feature", "tier", "model", "kind", "status"))
         ui.figure(
-            charts.flow(routes[routes["decisions"] > 0], live.config.tier_names),
+            charts.flow(routes.answered(lines, live.config), live.config.tier_names),
             key="flow_figure",
-            alt="Requests from each feature through its assigned tier to the model that answered",
+            alt="Requests from each feature through its assigned tier to the tier that answered",
         )
-    with ui.card("Models", "dearest first", key="models", tall=False):
-        tables.breakdown(
-            summary.breakdown(data.spend(stamp, view, ("model", "day", "status")), "model"), "model", "Model", view
+    _by(stamp, view)
+    _setbacks(stamp, view)
+    _around(stamp, view)
+
+
+def _by(stamp: Stamp, view: View) -> None:
+    offered = [name for name in route_tables.BY if name != "tier"]
+    with ui.card("Side by side", "dearest first, US dollars", key="by_card", tall=False):
+        chosen = st.segmented_control(
+            "Compare",
+            offered,
+            default="model",
+            required=True,
+            format_func=lambda name: route_tables.BY[name],
+            key="compare",
+            bind="query-params",
+            label_visibility="collapsed",
         )
+        by = chosen if chosen in offered else "model"
+        route_tables.broken_down(routes.broken_down(stamp, view, by), by, view)
+
+
+def _setbacks(stamp: Stamp, view: View) -> None:
+    teams = " · all teams" if view.team else ""
+    with ui.card("Why calls fell back", f"failed, turned down, or in place of another{teams}", key="why", tall=False):
+        found = routes.setbacks(stamp, view)
+        every = summary.totals(data.spend(stamp, View(view.since, view.until, feature=view.feature), ("status",)))
+        frame = routes.reasons(found)
+        if frame.empty:
+            st.caption("Every first call was answered, and no check turned an answer down.")
+            return
+        _setback_figures(found, every)
+        route_tables.reasons(frame, every.decisions, view)
+
+
+def _setback_figures(found: pd.DataFrame, every: summary.Totals) -> None:
+    took = routes.totals(found, every.decisions, every.escalations)
+
+    def seconds(name: str) -> str:
+        value = took[name]
+        return wording.UNKNOWN if value is None else f"{value:,.2f} s"
+
+    escalated = None if not every.decisions else every.escalations / every.decisions
+    with st.grid(4, min_column_width=165, gap=14):
+        ui.metric(
+            "Escalated",
+            wording.share(escalated, digits=2),
+            wording.count(every.escalations),
+            against="requests",
+            good="neither",
+            arrow=False,
+            help="Requests of a cascade whose draft a check refused, so that a stronger tier answered.",
+        )
+        ui.metric(
+            "Cascade adds",
+            seconds("cascade_wait"),
+            None if took["spread"] is None else f"{took['spread'] * 1000:,.0f} ms",
+            against="over all requests",
+            good="neither",
+            arrow=False,
+            help="What an escalated request waited for the draft that was refused, on average.",
+        )
+        ui.metric(
+            "Failed over",
+            wording.share(every.failover_share, digits=2),
+            seconds("failure_wait"),
+            against="a failed call",
+            good="neither",
+            arrow=False,
+            help="Requests whose first model failed and another took over, and how long a failed call took on average.",
+        )
+        ui.metric(
+            "Paid for no answer",
+            wording.dollars(took["wasted"]),
+            wording.dollars(took["wasted_drafts"]),
+            against="of it refused drafts",
+            good="neither",
+            arrow=False,
+            help="List cost of calls that failed or were turned down. It is part of all spend shown.",
+        )
+
+
+def _around(stamp: Stamp, view: View) -> None:
+    teams = ", all teams" if view.team else ""
+    calls = data.calls(stamp, View(view.since, view.until, feature=view.feature))
+    left, right = st.columns([3, 2])
+    with left, ui.card("Around the answer", "calls that are no first answer", key="around_card"):
+        frame = overheads.around(stamp, view)
+        if frame.empty:
+            st.caption("Nothing was called but the models that answered.")
+        else:
+            route_tables.around(frame, view)
+        found = overheads.shortened(calls, data.prices(stamp))
+        if found is not None:
+            count, cost, spared = found
+            net = spared - cost
+            st.caption(
+                f"{wording.plural(count, 'prompt')} shortened for {wording.dollars(cost)}, which spared about "
+                f"{wording.dollars(spared)} of input: {wording.dollars(net, signed=True)} net{teams}.".replace(
+                    "$", "\\$"
+                )
+            )
+    with right, ui.card("Caches", f"answers served again{teams}", key="caches"):
+        hits = overheads.cached(calls)
+        if hits.empty:
+            st.caption("No request was served from a cache. Caches are switched on for each feature under `cache`.")
+            return
+        route_tables.cached(hits, view)
+        differ, sampled = overheads.false_hits(routes.setbacks(stamp, view))
+        if sampled:
+            share = wording.share(differ / sampled)
+            st.caption(f"Of {wording.plural(sampled, 'sampled hit')}, a model answered {share} otherwise: false hits.")
+        elif int(hits["semantic"].sum()):
+            st.caption("No hit was sampled, so false ones are unknown: set `cache.false_hit_sample`.")
+        else:
+            st.caption("Only the very same request is answered again, so no hit can be a false one.")
 
 
 main()

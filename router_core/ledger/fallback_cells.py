@@ -1,4 +1,4 @@
-"""Cells of fall-backs: the GROUP BY that sums what failed and what stepped in, the same text for every engine."""
+"""Cells of fall-backs: the GROUP BY that sums what failed, stepped in or was sampled, the same for every engine."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ SELECT d.day AS day, d.feature_id AS feature_id, d.tier_id AS tier_id, a.model_i
     CAST(SUM(COALESCE(a.list_cost_nusd, 0)) AS BIGINT) AS list_cost_nusd
 FROM attempt a CROSS JOIN decision d
 WHERE d.id = a.decision_id AND a.decision_id >= :low AND a.decision_id < :high AND d.id >= :low AND d.id < :high
-    AND (a.status > 0 OR a.kind IN ({Kind.ESCALATION:d}, {Kind.FAILOVER:d}))
+    AND (a.status > 0 OR a.kind IN ({Kind.ESCALATION:d}, {Kind.FAILOVER:d}, {Kind.SHADOW:d}))
 GROUP BY d.day, d.feature_id, d.tier_id, a.model_id, a.kind, a.status, a.why_id
 """

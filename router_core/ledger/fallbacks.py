@@ -18,7 +18,7 @@ _NOWHERE: Mapping[str, Collection[str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class FallbackLine:
-    """Calls that failed, were turned down or stepped in for others and share ``keys``.
+    """Calls that failed, were turned down, stepped in for others or were made beside one, and share ``keys``.
 
     ``latency_ms`` is summed; ``list_cost_nusd`` leaves out the ``unpriced_attempts``.
     """
