@@ -168,7 +168,9 @@ def preview(stamp: Stamp, since: date, until: date) -> Preview:
     """Return a prepared preview of all traffic within these days; raises ``NoSupportError`` where there is none."""
     book = prices(stamp)
     cube = Cube.from_evidence(_evidence(stamp, since, until), live(stamp).config, book)
-    return Preview(cube, live(stamp).config, book)
+    answers = queries.latency_histograms(ledger(), ("tier",), since, until, {"kind": ("answer",)})
+    waits = {str(tier): counts for (tier,), counts in answers.items()}
+    return Preview(cube, live(stamp).config, book, latencies=waits)
 
 
 def price_effect(stamp: Stamp, since: date, until: date, added: Sequence[Price]) -> pd.DataFrame:

@@ -9,13 +9,13 @@ import streamlit as st
 
 from dashboard import ui, wording
 from router_core.projection import Projection
-from router_core.projection.result import Estimate
+from router_core.projection.result import CONTRADICTED, Estimate, Interval
 
 NANO: Final = wording.NANO
-SUPPORT: Final = {
-    "plain": ("Good", "green"),
-    "amber": ("Thin", "orange"),
-    "red": ("Too thin", "red"),
+SUPPORT: Final[dict[str, tuple[str, ui.Good]]] = {
+    "plain": ("good", "this"),
+    "amber": ("thin", "perhaps"),
+    "red": ("too thin", "not this"),
 }
 SHORT: Final = {"all_cheapest": "all cheapest", "all_strongest": "all strongest", "shuffled": "shuffled"}
 CONTROLS: Final = {
@@ -26,10 +26,10 @@ CONTROLS: Final = {
 
 
 def figures(projection: Projection) -> None:
-    """The row of figures: cost, saving, quality, what moves, and how well the log supports it."""
+    """The row of figures: cost, saving, quality, fallbacks, waiting, what moves, and how well the log supports it."""
     cost, saving, quality, support = projection.cost, projection.saving, projection.quality, projection.support
     unchanged = support.moved_share == 0 and cost.change == 0
-    with st.grid(5, min_column_width=165, gap=14):
+    with st.grid(6, min_column_width=165, gap=12):
         ui.metric(
             f"Cost, {wording.plural(projection.days, 'day')}",
             _or_range(cost.projected, cost.low, cost.high, cost.logged, wording.usd),
@@ -51,30 +51,51 @@ def figures(projection: Projection) -> None:
             "Quality",
             _or_range(quality.projected, quality.low, quality.high, quality.logged, wording.share),
             None if unchanged else _signed(quality.change, wording.points),
-            against=_range(quality.low, quality.high, wording.points) or "",
+            against=_ends_of(quality, wording.points),
             good="up",
             help="Mean quality of answers, 0 to 100%, where they were judged; the interval is of the change.",
         )
+        _served(projection, unchanged=unchanged)
+        word, good = SUPPORT[support.colour]
         ui.metric(
             "Requests moved",
             wording.share(support.moved_share),
-            None if unchanged else wording.count(support.moved_share * projection.decisions),
-            against=f"of {wording.count(projection.decisions)}",
-            good="neither",
+            None if unchanged else f"{word} evidence",
+            against=f"{wording.share(support.unsupported_share)} new",
+            good=good,
             arrow=False,
-            help="Requests the draft gives to another tier than they had.",
+            help=f"Of {wording.count(projection.decisions)} requests, those the draft gives to another tier. New are "
+            "those, of all requests, for which fewer than ten of like difficulty were judged on that tier: up to 2% is "
+            "good evidence, above 10% is too thin for a single figure.",
         )
-        word, colour = SUPPORT[support.colour]
-        ui.metric(
-            "Evidence",
-            "–" if unchanged else f":{colour}[{word}]",
-            None if unchanged else wording.share(support.unsupported_share),
-            against="without precedent",
-            good="neither",
-            arrow=False,
-            help="Share of all requests that would move to a tier where fewer than ten requests of like difficulty "
-            "have been judged. Up to 2% is good, above 10% is too thin for a single figure.",
-        )
+
+
+def _served(projection: Projection, *, unchanged: bool) -> None:
+    fallbacks, wait = projection.fallbacks, projection.latency_p95_ms
+    ui.metric(
+        "Fallback rate",
+        wording.share(None if fallbacks is None else fallbacks.projected),
+        None if unchanged or fallbacks is None else _signed(fallbacks.change, wording.points),
+        against="" if fallbacks is None else _ends_of(fallbacks, wording.points),
+        good="down",
+        help="Share of requests that another model than the first one asked had to answer, after fail-over or "
+        "escalation; the interval is of the change.",
+    )
+    ui.metric(
+        "Slowest 5%",
+        _seconds(None if wait is None else wait.projected),
+        None if unchanged or wait is None else _signed(wait.change, _seconds),
+        against="" if wait is None else _ends_of(wait, _seconds),
+        good="down",
+        help="95th percentile of how long a call takes: one in twenty takes longer; the interval is of the change.",
+    )
+
+
+def _seconds(ms: float | None, *, signed: bool = False) -> str:
+    if ms is None:
+        return wording.UNKNOWN
+    text = f"{ms / 1000:+.1f} s" if signed else f"{ms / 1000:.1f} s"
+    return text.lstrip("+-") if float(text.removesuffix(" s")) == 0 else text
 
 
 def controls(projection: Projection) -> pd.DataFrame:
@@ -121,6 +142,28 @@ def by_feature(projection: Projection) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def by_team(features: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
+    """Share the changes of ``by_feature`` out among teams; ``shares`` has ``team``, ``feature`` and ``share`` of cost.
+
+    Exact where a feature is one team's. Ends are added up, so intervals of teams with several features are wide.
+    """
+    joined = shares.merge(features, left_on="feature", right_on="name")
+    for name in ("usd", "low", "high", "requests", "moved"):
+        joined[name] = joined[name] * joined["share"]
+    found = joined.groupby("team", as_index=False)[["usd", "low", "high", "requests", "moved"]].sum()
+    return found.rename(columns={"team": "name"})
+
+
+def team_shares(spend: pd.DataFrame) -> pd.DataFrame:
+    """Return each team's share of every feature's cost; ``spend`` has ``team``, ``feature`` and ``list_cost_nusd``."""
+    frame = spend.groupby(["team", "feature"], as_index=False)["list_cost_nusd"].sum()
+    total = frame.groupby("feature")["list_cost_nusd"].transform("sum")
+    frame = frame[total > 0].assign(share=frame["list_cost_nusd"] / total)
+    named = {"team": frame["team"].replace("", "no team"), "feature": frame["feature"].replace("", "no feature")}
+    found: pd.DataFrame = frame.assign(**named)[["team", "feature", "share"]]
+    return found
+
+
 def mix(projection: Projection) -> pd.DataFrame:
     """Return the share of each tier in each feature under the draft, as ``charts.tier_mix`` reads it."""
     return pd.DataFrame(
@@ -152,7 +195,7 @@ def controls_table(frame: pd.DataFrame, *, key: str) -> None:
 
 def notes(projection: Projection) -> None:
     """Say what the log could not answer."""
-    for sentence in projection.notes:
+    for sentence in (*projection.notes, *([CONTRADICTED] if projection.contradicted else [])):
         st.caption(f":material/info: {wording.sentence(sentence)}")
 
 
@@ -202,8 +245,13 @@ def _range(low: Any, high: Any, write: Any) -> str | None:
     if low is None or high is None:
         return None
     least, most = str(write(low)), str(write(high))
-    unit = next((unit for unit in (" pp", "%") if most.endswith(unit)), "")
+    unit = next((unit for unit in (" pp", "%", " s") if most.endswith(unit)), "")
     return f"{least.removesuffix(unit)} to {most}"
+
+
+def _ends_of(found: Interval, write: Any) -> str:
+    """Write the interval of a change shortly, in the unit that stands before it: ``-0.6 to -0.3``."""
+    return (_range(found.low, found.high, write) or "").removesuffix(" pp").removesuffix(" s")
 
 
 def _or_range(value: Any, low: Any, high: Any, base: Any, write: Any) -> str:

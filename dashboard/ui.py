@@ -19,6 +19,10 @@ log = logging.getLogger("tierwise.dashboard")
 _SAID = "said"
 
 
+Good = Literal["up", "down", "neither", "this", "perhaps", "not this"]
+"""Which direction of a change is welcome; or, of a remark, whether it is itself."""
+
+
 class Place(NamedTuple):
     """Where a page's caption and controls go, once they are known."""
 
@@ -87,7 +91,7 @@ def metric(
     change: str | None = None,
     *,
     against: str = "",
-    good: Literal["up", "down", "neither", "this", "not this"] = "up",
+    good: Good = "up",
     trend: Sequence[float] | None = None,
     arrow: bool = True,
     help: str | None = None,
@@ -97,7 +101,8 @@ def metric(
     ``arrow`` is off where it is no change but a remark, which may itself be welcome (``this``) or not.
     """
     unchanged = arrow and change is not None and not change.startswith(("-", "+"))
-    colours: dict[str, Any] = {"up": "normal", "down": "inverse", "neither": "off", "this": "green", "not this": "red"}
+    colours: dict[str, Any] = {"up": "normal", "down": "inverse", "neither": "off", "this": "green"}
+    colours |= {"perhaps": "orange", "not this": "red"}
     st.metric(
         label,
         value,

@@ -23,7 +23,7 @@ from router_core.prices import Price, cost_nusd
 from router_core.usage import Usage
 
 APP = Path(__file__).parent.parent / "dashboard" / "app.py"
-PAGES = ("overview", "tiers", "tuning", "prices", "versions")
+PAGES = ("overview", "tiers", "tuning", "prices", "versions", "import_data", "reconcile")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,8 @@ def test_over_an_empty_ledger_each_page_says_what_to_do_next(page: str, shown: P
     if page in ("overview", "tiers", "tuning"):
         assert "No requests yet" in words(app)
         assert "tierwise demo" in [code.value for code in app.code]
+    elif page in ("import_data", "reconcile"):
+        assert app.file_uploader
     else:
         assert app.dataframe or app.data_editor
 
@@ -205,7 +207,7 @@ def test_the_cheapest_safe_setting_becomes_the_draft_and_nothing_is_pushed(shown
     with open_ledger(shown) as ledger:
         before = versions.live(ledger)
     app = opened("tuning")
-    app.number_input(key="quality_floor").set_value(70.0).run()
+    app.number_input(key="value::quality_floor").set_value(70.0).run()
     app.button(key="find").click().run()
     assert not app.exception
     figures = {metric.label: metric.value for metric in app.metric}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router_core.ledger.latency import BINS, latency_bin, latency_bins, merge, pack, quantiles
+from router_core.ledger.latency import BINS, latency_bin, latency_bins, merge, pack, quantile_of_each, quantiles
 
 SHARES = (0.01, 0.5, 0.9, 0.95, 0.99, 1.0)
 
@@ -49,3 +49,9 @@ def test_bins_rise_with_latency_and_are_exact_below_25_ms() -> None:
 
 def test_nothing_measured_has_no_quantile() -> None:
     assert quantiles(merge([]), (0.5, 0.95)) == [None, None]
+
+
+@given(st.lists(st.lists(st.integers(0, 50), min_size=5, max_size=5), min_size=1, max_size=6), st.floats(0, 1))
+def test_quantiles_of_many_histograms_are_those_of_each(rows: list[list[int]], share: float) -> None:
+    counts = np.array(rows)
+    assert quantile_of_each(counts, share).tolist() == [quantiles(row, (share,))[0] or 0.0 for row in counts]

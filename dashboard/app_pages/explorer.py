@@ -331,7 +331,7 @@ def _draft(live: RoutingConfig) -> RoutingConfig | None:
             if "draft" in st.query_params
             else st.session_state.get("draft")
         )
-        return draft.config(live) if isinstance(draft, Draft) and draft.boundaries else None
+        return draft.config(live) if isinstance(draft, Draft) and draft.changed else None
     except (ConfigError, ValueError):
         return None
 

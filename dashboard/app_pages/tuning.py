@@ -1,4 +1,4 @@
-"""Tuning: move the boundaries, see what that would have cost and how good it would have been, and push it."""
+"""Tuning: move the boundaries, see what that would have cost and how good it would have been, prove it, push it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, filters, outcomes, standing, ui, wording
+from dashboard import charts, data, drafting, filters, levers, outcomes, standing, trying, ui, wording
 from dashboard.data import Stamp
-from dashboard.draft import EVERYWHERE, Draft, difference, nudged
+from dashboard.draft import EVERYWHERE, FLOOR, Draft, difference, nudged, value_of
+from dashboard.drafting import BASE, DRAFT, NOTE, REASON, keep
 from dashboard.filters import View
-from router_core.config import RoutingConfig, dump_config
-from router_core.errors import ConfigError, NoSupportError, TierwiseError
-from router_core.lifecycle import versions
+from router_core.config import RoutingConfig, diff_configs, dump_config
+from router_core.errors import NoSupportError
+from router_core.lifecycle.gate import floor_of, objections
+from router_core.lifecycle.trials import HeldTrial
 from router_core.lifecycle.versions import Version
 from router_core.projection import Preview, Projection
 from router_core.projection.optimize import suggest
 
-DRAFT, BASE = "draft", "draft_base"
+BY_FEATURE, BY_TEAM = "by feature", "by team"
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     if window.last_day is None:
         ui.no_traffic()
         return
-    _begin(live)
+    drafting.begin(live)
     names = data.names(stamp, "feature")
     with place.controls:
         scope = filters.choose_feature(names)
@@ -48,28 +50,20 @@ def main() -> None:
             f"configuration v{live.version}",
             demo=window.is_demo,
         )
-    tune(stamp, preview, live, view, scope)
-
-
-def _begin(live: Version) -> None:
-    """Take up the draft of this session, or that of the link; one that fits no more is put aside with a sentence."""
-    state = st.session_state
-    if DRAFT not in state:
-        try:
-            state[DRAFT] = Draft.from_query(st.query_params.get(DRAFT, ""), live.config)
-        except ConfigError as error:
-            state[DRAFT] = Draft()
-            st.query_params.pop(DRAFT, None)
-            st.warning(ui.refusal(error), icon=":material/link_off:")
-    if not state[DRAFT].fits(live.config):
-        state[DRAFT] = Draft()
-    if not state[DRAFT].boundaries:
-        state[BASE] = live.version
-    state.setdefault(BASE, live.version)
+    teams = outcomes.team_shares(data.spend(stamp, view, ("team", "feature")))
+    tune(stamp, preview, live, view, scope, teams, trying.held())
 
 
 @st.fragment
-def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) -> None:
+def tune(
+    stamp: Stamp,
+    preview: Preview,
+    live: Version,
+    view: View,
+    scope: str,
+    teams: pd.DataFrame,
+    trials: Sequence[HeldTrial],
+) -> None:
     """Sliders and everything that follows them: redrawn together, and nothing else."""
     ui.heed()
     draft: Draft = st.session_state[DRAFT]
@@ -92,18 +86,23 @@ def tune(stamp: Stamp, preview: Preview, live: Version, view: View, scope: str) 
         _picture(projection, data.best(stamp, view.since, view.until))
     left, right = st.columns([3, 2])
     with left, ui.card(*_effect_title(projection), key="effect"):
-        _effect(projection, live.config.tier_names)
+        _effect(projection, live.config.tier_names, teams)
     with figures:
         outcomes.figures(projection)
     with beneath:
         _sliders(scope, draft, live)
         _on_their_own(scope, target)
-        _search(preview, scope, draft, live)
+        levers.show(scope, draft, live.config, target)
+        _search(preview, scope, draft, live, target)
     with right, ui.card("Beside its controls", "what no cleverness at all would do", key="controls"):
         outcomes.controls_table(outcomes.controls(projection), key="controls_table")
         st.caption("Shuffled keeps the draft's tier shares but gives them out at random: a router must beat it.")
     outcomes.notes(projection)
-    _review(stamp, projection, live, target, draft)
+    left, right = st.columns([3, 2])
+    with left, ui.card("Review and push", f"becomes version {live.version + 1}", key="review"):
+        _review(stamp, projection, live, target, draft, trials)
+    with right, ui.card("Prove it", "before it is pushed", key="prove"):
+        trying.show(preview, projection, target, trials, draft.to_query(live.config))
 
 
 def _of(config: RoutingConfig, frame: pd.DataFrame) -> str:
@@ -122,40 +121,29 @@ def _on_their_own(scope: str, target: RoutingConfig) -> None:
         )
 
 
-def _search(preview: Preview, scope: str, draft: Draft, live: Version) -> None:
-    """Offer the cheapest setting that is known to keep quality above a floor; it becomes the draft, and no more."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
-        floor = st.number_input(
-            "Least quality, %",
-            0.0,
-            100.0,
-            round(100 * (live.config.quality_floor or 0.85), 1),
-            0.5,
-            format="%.1f",
-            key="quality_floor",
-            width=130,
-            help="The lower end of each feature's interval has to stay above it.",
-        )
-        wanted = st.button(
-            "Find the cheapest safe setting",
-            icon=":material/auto_awesome:",
-            key="find",
-            help="Looks at every setting of every feature's boundaries and takes the cheapest whose quality is safe.",
-        )
-    if not wanted:
+def _search(preview: Preview, scope: str, draft: Draft, live: Version, target: RoutingConfig) -> None:
+    """Offer the cheapest setting that is known to keep quality above its floor; it becomes the draft, and no more."""
+    if not st.button(
+        "Find the cheapest safe setting",
+        icon=":material/auto_awesome:",
+        key="find",
+        help="Looks at every setting of every feature's boundaries and takes the cheapest whose quality, interval and "
+        "all, stays above the floor.",
+    ):
         return
+    floor = value_of(target, scope, FLOOR)
     with st.spinner("Looking at every setting of every feature", show_time=True):
-        found = suggest(preview, floor / 100)
-    for one in found.features:
-        if one.changed and scope in (EVERYWHERE, one.feature):
-            draft = draft.with_scope(one.feature, tuple(one.suggested.values()), live.config)
-    _keep(draft, live.config)
+        found = suggest(preview, floor)
     better = [one for one in found.features if one.changed and scope in (EVERYWHERE, one.feature)]
+    for one in better:
+        draft = draft.with_scope(one.feature, tuple(one.suggested.values()), live.config)
+    keep(draft, live.config)
+    above = "a point below today's" if floor is None else wording.share(floor)
     ui.say(
-        f"The draft is now the cheapest setting whose quality is safely above {floor:g}%: "
+        f"The draft is now the cheapest setting whose quality is safely above {above}: "
         f"{wording.plural(len(better), 'feature')} changed. Look at it before you push."
         if better
-        else f"Nothing is cheaper than today's setting with quality safely above {floor:g}%.",
+        else f"Nothing is cheaper than today's setting with quality safely above {above}.",
     )
     st.rerun()
 
@@ -188,16 +176,7 @@ def _sliders(scope: str, draft: Draft, live: Version) -> None:
 def _moved(scope: str, index: int, key: str, live: RoutingConfig) -> None:
     draft: Draft = st.session_state[DRAFT]
     values = nudged(draft.of(scope, live), index, st.session_state[key])
-    _keep(draft.with_scope(scope, values, live), live)
-
-
-def _keep(draft: Draft, live: RoutingConfig) -> None:
-    st.session_state[DRAFT] = draft
-    text = draft.to_query(live)
-    if text:
-        st.query_params[DRAFT] = text
-    else:
-        st.query_params.pop(DRAFT, None)
+    keep(draft.with_scope(scope, values, live), live)
 
 
 def _picture(projection: Projection, best: pd.DataFrame) -> None:
@@ -206,7 +185,7 @@ def _picture(projection: Projection, best: pd.DataFrame) -> None:
         st.caption("No answer in these days was judged, so quality is unknown. Label some to see it: `tierwise label`.")
         return
     ui.figure(
-        standing.cost_and_quality(points, best),
+        standing.cost_and_quality(points, best, height=430),
         key="cost_quality",
         alt="Cost and quality of today, of the draft with its interval, of controls and of the best settings",
     )
@@ -214,11 +193,11 @@ def _picture(projection: Projection, best: pd.DataFrame) -> None:
 
 def _effect_title(projection: Projection) -> tuple[str, str]:
     if projection.support.moved_share:
-        return "Effect by feature", "change in cost, US dollars, with 95% intervals"
+        return "Effect", "change in cost, US dollars, with 95% intervals"
     return "Tiers by feature", "share of requests"
 
 
-def _effect(projection: Projection, tiers: Sequence[str]) -> None:
+def _effect(projection: Projection, tiers: Sequence[str], teams: pd.DataFrame) -> None:
     frame = outcomes.by_feature(projection)
     if frame.empty:
         ui.figure(
@@ -228,70 +207,78 @@ def _effect(projection: Projection, tiers: Sequence[str]) -> None:
         )
         st.caption("Nothing moves yet: drag a slider, or focus it and use the arrow keys.")
         return
-    ui.figure(charts.effect_by(frame), key="effect_figure", alt="Change in cost by feature, with 95% intervals")
+    by = st.segmented_control(
+        "Effect",
+        [BY_FEATURE, BY_TEAM],
+        default=BY_FEATURE,
+        required=True,
+        key="effect_by",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if by == BY_TEAM:
+        frame = outcomes.by_team(frame, teams)
+    ui.figure(charts.effect_by(frame), key="effect_figure", alt=f"Change in cost {by}, with 95% intervals")
+    if by == BY_TEAM:
+        st.caption("A feature that several teams use is shared out by what each spent on it; intervals are added up.")
 
 
-def _review(stamp: Stamp, projection: Projection, live: Version, target: RoutingConfig, draft: Draft) -> None:
-    text = difference(data.live_text(stamp), dump_config(target)) if draft.boundaries else ""
-    with ui.card("Review and push", f"becomes version {live.version + 1}", key="review"):
-        if not text:
-            st.caption(f"The draft equals version {live.version}, which is live. There is nothing to push.")
-            return
-        left, right = st.columns([3, 2])
-        left.code(text, language="diff")
-        with right:
-            base = st.session_state[BASE]
-            if base != live.version:
-                st.warning(
-                    f"Version {live.version} was pushed by {live.author} since this draft was begun from version "
-                    f"{base}. Look at the difference again before you push.",
-                    icon=":material/group:",
-                )
-                st.button("Go on from it", on_click=_rebase, args=(live.version,), key="rebase")
-            st.text_input(
-                "Note",
-                key="push_note",
-                max_chars=200,
-                placeholder="Why this change?",
-                help="Kept with the version, for whoever reads the history.",
-            )
-            with st.container(horizontal=True):
-                st.button(
-                    f"Push version {live.version + 1}",
-                    type="primary",
-                    key="push",
-                    icon=":material/rocket_launch:",
-                    on_click=_push,
-                    args=(projection, target),
-                )
-                st.button("Reset", on_click=_keep, args=(Draft(), live.config), key="reset")
-
-
-def _rebase(version: int) -> None:
-    st.session_state[BASE] = version
-
-
-def _push(projection: Projection, target: RoutingConfig) -> None:
-    note = st.session_state.get("push_note", "").strip()
-    if not note:
-        ui.say("Write a note first: it tells others why this was changed.", done=False)
+def _review(
+    stamp: Stamp,
+    projection: Projection,
+    live: Version,
+    target: RoutingConfig,
+    draft: Draft,
+    trials: Sequence[HeldTrial],
+) -> None:
+    text = difference(data.live_text(stamp), dump_config(target)) if draft.changed else ""
+    if not text:
+        st.caption(f"The draft equals version {live.version}, which is live. There is nothing to push.")
         return
-    try:
-        version = versions.push(
-            data.ledger(),
-            target,
-            author=data.author(),
-            note=note,
-            expected=st.session_state[BASE],
-            projection=projection.as_json(),
+    for change in diff_configs(live.config, target):
+        st.caption(f":material/arrow_right: {change}")
+    with st.expander("As YAML"):
+        st.code(text, language="diff")
+    base = st.session_state[BASE]
+    if base != live.version:
+        st.warning(
+            f"Version {live.version} was pushed by {live.author} since this draft was begun from version {base}: "
+            f"“{live.note}”. Your draft is kept, and now laid over it. Look at the difference again before you push.",
+            icon=":material/group:",
         )
-    except TierwiseError as error:
-        ui.say(ui.refusal(error), done=False)
-    else:
-        _keep(Draft(), version.config)
-        st.session_state[BASE] = version.version
-        st.session_state["push_note"] = ""
-        ui.say(f"Version {version.version} is live: running gateways use it within a second.")
+        st.button("Go on from it", on_click=drafting.go_on_from, args=(live.version,), key="rebase")
+    held_up = objections(projection, target, trying.proof_of(trials, target))
+    if held_up:
+        st.warning(" ".join(held_up), icon=":material/gpp_maybe:")
+    elif projection.support.moved_share:
+        floor = floor_of(projection, target)
+        st.caption(
+            f":material/verified_user: Quality stays above its floor of {wording.share(floor)}, interval and all."
+        )
+    st.text_input(
+        "Note",
+        key=NOTE,
+        max_chars=200,
+        placeholder="Why this change?",
+        help="Kept with the version, for whoever reads the history.",
+    )
+    if held_up:
+        st.text_input(
+            "Why all the same?",
+            key=REASON,
+            max_chars=200,
+            placeholder="Needed to push past the gate; kept in the note",
+        )
+    with st.container(horizontal=True):
+        st.button(
+            f"Push version {live.version + 1}" + (" all the same" if held_up else ""),
+            type="primary",
+            key="push",
+            icon=":material/gpp_maybe:" if held_up else ":material/rocket_launch:",
+            on_click=drafting.push,
+            args=(projection, target, held_up),
+        )
+        st.button("Reset", on_click=keep, args=(Draft(), live.config), key="reset")
 
 
 main()

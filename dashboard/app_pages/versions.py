@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 import streamlit as st
 
@@ -14,6 +16,7 @@ from router_core.lifecycle.track_record import PushOutcome
 from router_core.lifecycle.versions import Version
 
 MOST_CHANGES = 12
+_WELCOME: Final[dict[bool | None, ui.Good]] = {True: "this", False: "not this", None: "neither"}
 
 
 def main() -> None:
@@ -161,7 +164,7 @@ def _foretold(version: Version, came: PushOutcome | None) -> None:
                 title,
                 promises.promised(one, unit).partition(" (")[0],
                 promises.KEPT[one.held],
-                good={True: "this", False: "not this", None: "neither"}[one.held],  # type: ignore[arg-type]
+                good=_WELCOME[one.held],
                 arrow=False,
             )
     st.caption(
@@ -175,9 +178,6 @@ def _foretold(version: Version, came: PushOutcome | None) -> None:
         f"Promised on {wording.plural(foretold['decisions'], 'request')} of {wording.plural(days or 0, 'day')}; "
         f"judged on {wording.plural(came.decisions, 'request')} of {came.days:,.1f} days since."
     )
-    override = foretold.get("override")
-    if override:
-        st.caption(f":material/gpp_maybe: Pushed past the gate: {override}")
 
 
 def _roll_back(chosen: Version, live: Version) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from router_core.ledger.latency import quantiles
+from router_core.ledger.latency import quantile_of_each
 from router_core.projection.cube import EXPLORED, POLICY
 from router_core.projection.curves import Family, expected_under
 from router_core.projection.prepared import Prepared
@@ -89,8 +89,8 @@ class Latencies:
         return np.asarray(fixed + decisions[EXPLORED].sum(axis=(0, 2)) + chosen, dtype=float)
 
     def _percentile(self, shares: Floats) -> Floats:
-        mixed = np.rint(1e9 * np.einsum("k,rkb->rb", shares / shares.sum(), self._shapes)).astype(np.int64)
-        return np.array([quantiles(row, (_SLOWEST,))[0] or 0.0 for row in mixed])
+        mixed = np.rint(1e9 * np.tensordot(shares / shares.sum(), self._shapes, (0, 1))).astype(np.int64)
+        return quantile_of_each(mixed, _SLOWEST)
 
 
 def _ends(draws: Floats) -> tuple[float, float]:

@@ -71,7 +71,18 @@ def pinned(tier: int, tiers: int) -> Ints:
 
 
 # What a configuration holds beside boundaries, pins and exploration; a preview says so where it differs.
-_UNPROJECTED = ("rules", "classifier", "sticky", "cascade", "cache", "compress", "fallbacks", "budgets")
+_UNPROJECTED = (
+    "rules",
+    "classifier",
+    "sticky",
+    "strategy",
+    "cascade",
+    "chain",
+    "cache",
+    "compress",
+    "fallbacks",
+    "budgets",
+)
 
 
 def unprojected(live: RoutingConfig, target: RoutingConfig) -> tuple[str, ...]:
@@ -79,8 +90,14 @@ def unprojected(live: RoutingConfig, target: RoutingConfig) -> tuple[str, ...]:
     parts = [name for name in _UNPROJECTED if getattr(live, name) != getattr(target, name)]
     swapped = [new.name for old, new in zip(live.tiers, target.tiers, strict=False) if old.models[0] != new.models[0]]
     parts += [f"the models of {name}" for name in swapped]
+    parts += [f"the strategy of {name}" for name in target.features if _strategy(live, name) != _strategy(target, name)]
     if not parts:
         return ()
     return (
         f"The figures hold boundaries, pins, exploration and prices; a change of {', '.join(parts)} is not in them.",
     )
+
+
+def _strategy(config: RoutingConfig, feature: str) -> str | None:
+    entry = config.features.get(feature)
+    return None if entry is None else entry.strategy

@@ -1,0 +1,97 @@
+"""The controls of a draft beside its boundaries: strategy, acceptance of drafts, exploration and the quality floor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from dashboard.draft import EVERYWHERE, EXPLORATION, FLOOR, STRATEGY, THRESHOLD, Draft, value_of
+from dashboard.drafting import DRAFT, keep
+from router_core.config import RoutingConfig
+
+_STRATEGIES: Final = ("direct", "cascade", "chain")
+
+
+def show(scope: str, draft: Draft, live: RoutingConfig, target: RoutingConfig) -> None:
+    """Show the controls of a scope; what is the same everywhere is shown with the global ones."""
+    with st.grid(4 if scope == EVERYWHERE else 2, min_column_width=120, gap="small"):
+        _strategy(scope, live, target)
+        _percent(
+            scope, FLOOR, "Quality floor, %", "Projected quality has to stay above it, interval and all.", live, target
+        )
+        if scope == EVERYWHERE:
+            _percent(
+                scope,
+                EXPLORATION,
+                "Explored, %",
+                "Requests sent to another tier by chance, so that later previews rest on evidence.",
+                live,
+                target,
+            )
+            _percent(
+                scope,
+                THRESHOLD,
+                "Accept at, %",
+                "In a cascade: how sure its checks must be of a cheap answer to keep it.",
+                live,
+                target,
+            )
+
+
+def _strategy(scope: str, live: RoutingConfig, target: RoutingConfig) -> None:
+    key = f"value:{scope}:{STRATEGY}"
+    value = str(value_of(target, scope, STRATEGY))
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    st.selectbox(
+        _label("Strategy", value, str(value_of(live, scope, STRATEGY))),
+        _STRATEGIES,
+        key=key,
+        on_change=_chosen,
+        args=(scope, STRATEGY, key, live),
+        help="direct: the assigned tier answers. cascade: a cheap one tries first, and checks decide. chain: "
+        "decomposed, reasoned and put together on different tiers.",
+    )
+
+
+def _percent(scope: str, name: str, title: str, help: str, live: RoutingConfig, target: RoutingConfig) -> None:
+    key = f"value:{scope}:{name}"
+    now, value = value_of(live, scope, name), value_of(target, scope, name)
+    shown = None if value is None else round(100 * float(value), 4)
+    if st.session_state.get(key) != shown:
+        st.session_state[key] = shown
+    st.number_input(
+        _label(title, value, now if now is None else round(100 * float(now), 4)) if value != now else title,
+        0.0,
+        100.0,
+        step=1.0,
+        format="%.6g",
+        key=key,
+        on_change=_chosen,
+        args=(scope, name, key, live),
+        placeholder="a point below today's" if name == FLOOR else None,
+        help=help,
+    )
+
+
+def _label(title: str, value: object, now: object) -> str:
+    if value == now:
+        return title
+    shown = f"{now:g}" if isinstance(now, float) else "none" if now is None else now
+    return f"{title} (live: {shown})"
+
+
+def _chosen(scope: str, name: str, key: str, live: RoutingConfig) -> None:
+    draft: Draft = st.session_state[DRAFT]
+    given = st.session_state[key]
+    if given is None:  # emptied: as it is live
+        draft = Draft(draft.boundaries, {at: value for at, value in draft.values.items() if at != (scope, name)})
+    else:
+        text = (
+            given
+            if isinstance(given, str)
+            else f"{max(0.0, min(100.0, float(given))) / 100:.6f}".rstrip("0").rstrip(".")
+        )
+        draft = draft.with_value(scope, name, text, live)
+    keep(draft, live)
