@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date, timedelta
 from typing import Final
 from urllib.parse import parse_qsl
@@ -13,7 +12,6 @@ import streamlit as st
 from dashboard import condition, data, judgements, outlook, ui, wording
 from dashboard.data import Stamp
 from dashboard.filters import View
-from router_core.ledger.endpoints import Resting, resting
 from router_core.lifecycle import alerts
 from router_core.lifecycle.alerts import Alert
 
@@ -25,12 +23,6 @@ PAGES: Final = {
     "health": ("Health", ":material/monitor_heart:"),
 }
 _LOOKS: Final = {"bad": ("Act", "red"), "watch": ("Watch", "orange")}
-
-
-@st.cache_data(max_entries=4, ttl=5, show_spinner=False)
-def resting_now(stamp: Stamp, cooldown_s: float) -> list[Resting]:
-    """Return the endpoints that failed just now."""
-    return resting(data.ledger(), time.time_ns() // 1_000_000, cooldown_s)
 
 
 def found(stamp: Stamp, view: View) -> list[Alert]:
@@ -53,7 +45,7 @@ def found(stamp: Stamp, view: View) -> list[Alert]:
     gathered += alerts.of_coverage(unknown, calls, view.until.isoformat())
     gathered += _fallbacks(lines, every)
     gathered += alerts.of_drift(judgements.drifted(lines, config.tier_names, every), view.until)
-    for one in resting_now(stamp, config.cooldown_time):
+    for one in condition.resting_now(stamp.url, config.cooldown_time):
         endpoint = f"{one.model} at {one.provider_name}"
         gathered.append(alerts.of_resting(endpoint, one.failures, config.cooldown_time, str(one.failed_at_ms)))
     gathered += alerts.of_rollup(condition.lag(stamp.url).dirty)

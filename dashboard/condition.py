@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,6 +14,7 @@ from dashboard import data, wording
 from dashboard.data import Stamp
 from dashboard.filters import View
 from router_core.config import RoutingConfig
+from router_core.ledger.endpoints import Resting, resting
 from router_core.ledger.gateway_keys import GatewayKey, gateway_keys
 from router_core.ledger.health import Event, Freshness, Storage, events, freshness, storage
 from router_core.ledger.scorers import StoredScorer, read_scorer, scorer_versions
@@ -45,6 +47,12 @@ def weight(url: str) -> Storage:
 def lag(url: str) -> Freshness:
     """Return how far cells are behind rows."""
     return freshness(data.ledger())
+
+
+@st.cache_data(max_entries=4, ttl=5, show_spinner=False)
+def resting_now(url: str, cooldown_s: float) -> list[Resting]:
+    """Return the endpoints that failed just now and have not answered since."""
+    return resting(data.ledger(), time.time_ns() // 1_000_000, cooldown_s)
 
 
 @st.cache_data(max_entries=2, ttl=5, show_spinner=False)
@@ -118,6 +126,18 @@ def arriving(found: Freshness, now_ms: int) -> Fact:
     if age <= DAY_MS:
         return Fact(name, "good", state)
     return Fact(name, "watch", state, "is a gateway still running, and does it write to this ledger?")
+
+
+def answering(found: Sequence[Resting], cooldown_s: float) -> Fact:
+    """Say which endpoints are left alone, as far as their newest calls in the ledger tell."""
+    name = "Endpoints"
+    if not found:
+        return Fact(name, "good", f"none failed within the last {cooldown_s:g} s")
+    named = ", ".join(f"{one.model} at {one.provider_name}" for one in found[:3])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return Fact(
+        name, "watch", f"left alone for {cooldown_s:g} s: {named}{more}", "others answer meanwhile; see why in Tiers"
+    )
 
 
 def pricing(by_model: pd.DataFrame) -> Fact:

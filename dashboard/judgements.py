@@ -183,6 +183,18 @@ def checks(frame: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values("worst", ascending=False).drop(columns="worst").reset_index()
 
 
+def feedback_only(frame: pd.DataFrame, key: str) -> list[str]:
+    """Return the names of a key whose answers users alone judged, from labels by it and ``source``.
+
+    Who says something of an answer is no sample of those who got one, so such quality is biased.
+    """
+    counts = frame.pivot_table(index=key, columns="source", values="labels", aggfunc="sum", fill_value=0)
+    if "feedback" not in counts:
+        return []
+    others = counts.drop(columns="feedback").sum(axis=1)
+    return [str(name) for name in counts.index[(others == 0) & (counts["feedback"] > 0)]]
+
+
 def by_source(frame: pd.DataFrame, found: Sequence[Agreement]) -> pd.DataFrame:
     """Return a row a source: labels, mean quality with its interval, and its agreement with people."""
     known = {one.source: one for one in found}

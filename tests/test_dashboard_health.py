@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from decisions import a_decision, an_attempt
 
 from dashboard import condition, wording
 from router_core.config import default_config, set_values
+from router_core.decision import Kind, Status
 from router_core.ledger.gateway_keys import GatewayKey, create_key, revoke_key
 from router_core.ledger.health import Freshness, Storage
 from router_core.ledger.lines import encode
@@ -178,3 +180,18 @@ def test_ages_are_written_in_the_unit_that_tells(milliseconds: int, written: str
 )
 def test_bytes_are_written_in_the_unit_that_tells(weight: int, written: str) -> None:
     assert wording.size(weight) == written
+
+
+def test_an_endpoint_that_failed_just_now_is_seen_and_one_that_answered_since_is_not(empty_app: Path) -> None:
+    now = time.time_ns() // 1_000_000
+    failed = an_attempt(status=Status.RATE_LIMITED, final=False)
+    other = an_attempt(kind=Kind.FAILOVER, model="gpt-4.1-mini", offset_ms=500)
+    with open_ledger(empty_app) as ledger:
+        ledger.write_decisions([a_decision(now - 4000, attempts=(failed, other))])
+        facts = next(frame.value for frame in opened("health").dataframe if "remedy" in frame.value).set_index("name")
+        assert facts.loc["Endpoints", "state"] == "left alone for 30 s: gpt-4.1-nano at openai"
+        assert "gpt-4.1-nano at openai is left alone for 30 s" in words(opened("overview"))
+        ledger.write_decisions([a_decision(now - 1000, attempts=(an_attempt(),))])
+    apps.st.cache_data.clear()
+    facts = next(frame.value for frame in opened("health").dataframe if "remedy" in frame.value).set_index("name")
+    assert facts.loc["Endpoints", "verdict"] == ["good"]

@@ -150,3 +150,23 @@ def test_a_days_figure_is_of_its_week_where_there_are_weeks() -> None:
     assert list(few["quality"]) == [1.0] * 4 + [0.5] * 3
     assert judgements.over_time(lines, "MEDIUM", View(days[0], days[-1])).empty
     assert ((weeks["low"] <= weeks["quality"]) & (weeks["quality"] <= weeks["high"])).all()
+
+
+def test_quality_that_rests_on_users_alone_is_called_biased(demo_app: Path) -> None:
+    assert "is biased" not in words(opened("quality"))
+    with open_ledger(demo_app) as ledger:
+        with ledger.writing() as connection:
+            feature = "(SELECT id FROM dimension WHERE kind = 'feature' AND name = 'email_drafts')"
+            connection.exec_driver_sql(
+                "DELETE FROM quality_label WHERE source <> 2 AND decision_id IN "
+                f"(SELECT id FROM decision WHERE feature_id = {feature})"
+            )
+        refresh(ledger, rebuild=True)
+    assert "Users alone judged answers of email_drafts." in words(opened("quality"))
+
+
+def test_one_label_of_another_source_is_no_longer_feedback_alone() -> None:
+    frame = pd.DataFrame({"tier": ["A", "A", "B"], "source": ["feedback", "person", "feedback"], "labels": [9, 1, 3]})
+    assert judgements.feedback_only(frame, "tier") == ["B"]
+    assert judgements.feedback_only(frame[frame["source"] == "person"], "tier") == []
+    assert judgements.feedback_only(frame.head(0), "tier") == []

@@ -40,6 +40,7 @@ def main() -> None:
         condition.arriving(condition.lag(stamp.url), now_ms),
         condition.spooled(condition.weight(stamp.url)),
         condition.summed(condition.lag(stamp.url)),
+        condition.answering(condition.resting_now(stamp.url, live.config.cooldown_time), live.config.cooldown_time),
         condition.pricing(by_model),
         condition.scoring(live.config, scorer, now_ms),
         condition.access(condition.keys(stamp.url)),
@@ -154,7 +155,6 @@ def _models(by_model: pd.DataFrame) -> None:
         file="tierwise-failing-models.csv",
         alt="Calls and failed calls of each model, the most troubled first",
     )
-    st.caption("Which endpoints are cooling down right now is known to each gateway, and stands in its log.")
 
 
 def _skill(live: Version, scorer: StoredScorer | None) -> None:
@@ -170,6 +170,9 @@ def _skill(live: Version, scorer: StoredScorer | None) -> None:
     if found.empty:
         st.caption(f"No skill was measured for {version}.")
         return
+    if scorer is not None:
+        age = wording.ago(time.time_ns() // 1_000_000 - scorer.fitted_at_ms)
+        st.caption(f"{version}, fitted {age}; 0.5 is chance, and a score should beat every line below it.")
     column = st.column_config
     st.dataframe(
         found,

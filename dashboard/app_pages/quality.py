@@ -50,6 +50,7 @@ def main() -> None:
     routing = judgements.routing(needed, live.config.tier_names)
     _figures(lines, total, routing, agreement, drifts)
     _tiers(lines, tiers, drifts, live.config, view)
+    _biased(stamp, view)
     _suggestions(stamp, view, live.config)
     left, right = st.columns([2, 3])
     with left, ui.card("Routing accuracy", "rows assigned, columns needed", key="routing"):
@@ -168,6 +169,22 @@ def _tiers(
                         )
         if since:
             st.caption(f"Shaded: the last seven days of {', '.join(since)} differ from before by more than chance.")
+
+
+def _biased(stamp: Stamp, view: View) -> None:
+    """Say whose quality rests on users alone."""
+    for key, noun in (("tier", "tier"), ("feature", "feature")):
+        named = judgements.feedback_only(judgements.labels(stamp, view, (key, "source")), key)
+        if named:
+            which = ", ".join(name or f"no {noun}" for name in named[:4])
+            more = f" and {len(named) - 4} more" if len(named) > 4 else ""
+            st.warning(
+                f"Users alone judged answers of {which}{more}. Who complains is no sample of those who were answered, "
+                "so this quality is biased, and so is what a preview makes of it: review a few answers blind.",
+                icon=":material/balance:",
+            )
+            st.page_link("app_pages/review_queue.py", label="Review a sample", icon=":material/rate_review:")
+            return
 
 
 def _suggestions(stamp: Stamp, view: View, config: RoutingConfig) -> None:
