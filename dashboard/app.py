@@ -26,6 +26,10 @@ PAGES = {
         st.Page(HERE / "app_pages/what_if.py", title="What-if", icon=":material/experiment:"),
         st.Page(HERE / "app_pages/prices.py", title="Prices", icon=":material/sell:"),
     ],
+    "Data": [
+        st.Page(HERE / "app_pages/import_data.py", title="Import data", icon=":material/upload_file:"),
+        st.Page(HERE / "app_pages/reconcile.py", title="Reconcile", icon=":material/balance:"),
+    ],
     "Govern": [
         st.Page(HERE / "app_pages/review_queue.py", title="Review queue", icon=":material/rate_review:"),
         st.Page(HERE / "app_pages/versions.py", title="Versions", icon=":material/history:"),

@@ -51,7 +51,8 @@ def import_file(
 
     ``scores`` names the scores that are the answer's quality (the first one met, unless given). Rows that cannot be
     used go to ``rejects``, by default the file's name with ``.rejects.jsonl``. Raises ``InputError`` where the file
-    cannot be read or is of no known format, and ``LedgerError`` where the ledger fails; what was written stays.
+    cannot be read, is of no known format or would be mixed with simulated traffic, and ``LedgerError`` where the ledger
+    fails; what was written stays.
     """
     with ExitStack() as stack:
         if str(path) == "-":
@@ -89,6 +90,12 @@ def import_source(
     """Import what a source holds, as ``import_file`` does; without ``rejects`` bad rows are only reported."""
     began = time.perf_counter()
     found = sniff(source, format)
+    if ledger.meta("demo") == "1":
+        raise InputError(
+            "this ledger holds simulated traffic, and real rows are not mixed with it; give a ledger of your own, such "
+            "as --db data/mine.db",
+            source=source.name,
+        )
     report = Report(found.title, found.holds, notes=source.notes)
     with Aside(rejects, report) as aside:
         load = _Load(ledger, prices or PriceBook(read_prices(ledger)), hash_key, scores, report, aside)

@@ -231,7 +231,12 @@ def jobs(ledger: Ledger) -> list[Job]:
     )
     with ledger.reading() as connection:
         rows = connection.execute(look).all()
-    return [Job(*row[:6], date_of(row[6]), date_of(row[7]), row[8], row[9], row[10]) for row in rows]
+    return [
+        Job(
+            *(row[0], row[1], row[2], row[3], row[4], row[5]), date_of(row[6]), date_of(row[7]), row[8], row[9], row[10]
+        )
+        for row in rows
+    ]
 
 
 def _stretches(ledger: Ledger, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:

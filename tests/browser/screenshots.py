@@ -25,6 +25,8 @@ PAGES = {
     "what_if": "what_if",
     "claims": "what_if?view=Published claims",
     "prices": "prices",
+    "import_data": "import_data",
+    "reconcile": "reconcile",
     "review_queue": "review_queue",
     "versions": "versions",
     "health": "health",
