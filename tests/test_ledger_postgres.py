@@ -142,6 +142,21 @@ def test_every_cell_and_every_answer_equals_those_of_sqlite(ledger: Ledger, db_p
     assert all(ledger.read_decision(one.id).attempts == one.attempts for one in decisions[::50])
 
 
+def test_evidence_over_months_is_that_of_sqlite(ledger: Ledger, db_path: Path) -> None:
+    decisions = list(traffic(400, seed=34, span_ms=40 * 86_400_000))
+    with open_ledger(db_path, timezone="Asia/Kolkata") as local:
+        found = []
+        for one in (ledger, local):
+            one.write_decisions(decisions)
+            refresh(one)
+            with one.reading() as connection:
+                rows = connection.exec_driver_sql("SELECT * FROM evidence_span").all()
+            found.append((sorted(tuple(row) for row in rows), evidence(one).decisions.sum()))
+        assert found[0] == found[1]
+        assert found[0][1] == 400
+        assert len({row[0] for row in found[0][0]}) == 2
+
+
 def test_writers_of_the_same_decisions_together_count_each_once(ledger: Ledger) -> None:
     decisions = list(traffic(600, seed=32))
     with ThreadPoolExecutor(4) as pool:

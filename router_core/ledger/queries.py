@@ -18,6 +18,7 @@ from router_core.ledger.days import date_of
 from router_core.ledger.filters import Key, check, column, condition, labels
 from router_core.ledger.latency import merge, quantiles
 from router_core.ledger.rollup import WATERMARK
+from router_core.ledger.spans import DAYS, cover
 from router_core.ledger.store import Ledger, read_meta
 from router_core.ledger.tables import MILLION
 
@@ -237,8 +238,7 @@ def evidence(
     check(list(where), EVIDENCE_BY)
     with ledger.reading() as connection:
         table = evidence_cells(connection, since, until, where)
-        clause = condition(connection, since, until, where)
-        first, last = connection.exec_driver_sql(f"SELECT MIN(day), MAX(day) FROM evidence_cell{clause}").one()
+        first, last = _days_held(connection, since, until, where)
         begin = since or (None if first is None else date_of(first))
         end = until or (None if last is None else date_of(last))
         return as_evidence(connection, table, begin, end)
@@ -251,10 +251,30 @@ def evidence_cells(
     where: Mapping[str, Collection[str]] = _NOWHERE,
 ) -> Ints:
     """Sum evidence cells over days, (columns, cells): the keys of a cell but its day, then its sums."""
+    first, last = _days_held(connection, since, until, _NOWHERE)
+    if first is not None and since is None:
+        first -= first % DAYS  # nothing is older, so the whole span of the oldest day may be read
+    spans, ranges = ([], []) if first is None or last is None else cover(connection, first, last)
     keys = ", ".join(EVIDENCE_KEYS[1:])
+    listed = f"{keys}, {', '.join(EVIDENCE_SUMS)}"
+    chosen = condition(connection, None, None, where).removeprefix(" WHERE ")
+    parts = [f"evidence_span WHERE span = {span}" for span in spans]
+    parts += [f"evidence_cell WHERE day >= {begin} AND day <= {end}" for begin, end in ranges]
+    lines = " UNION ALL ".join(
+        f"SELECT {listed} FROM {part}{f' AND {chosen}' if chosen else ''}"
+        for part in parts or ["evidence_cell WHERE 0 = 1"]
+    )
     sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in EVIDENCE_SUMS)
-    clause = condition(connection, since, until, where)
-    return _table(connection, f"SELECT {keys}, {sums} FROM evidence_cell{clause} GROUP BY {keys}")
+    return _table(connection, f"SELECT {keys}, {sums} FROM ({lines}) lines GROUP BY {keys}")
+
+
+def _days_held(
+    connection: Connection, since: date | None, until: date | None, where: Mapping[str, Collection[str]]
+) -> tuple[int | None, int | None]:
+    """Return the first and the last day within that there is evidence of; None where there is none."""
+    held = f"SELECT day FROM evidence_cell{condition(connection, since, until, where)} ORDER BY day"
+    first, last = (connection.exec_driver_sql(f"{held} {way} LIMIT 1").scalar() for way in ("ASC", "DESC"))
+    return first, last
 
 
 def as_evidence(connection: Connection, table: Ints, since: date | None, until: date | None) -> Evidence:

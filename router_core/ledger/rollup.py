@@ -34,6 +34,7 @@ from router_core.ledger.fallback_cells import TABLE as FALLBACK_TABLE
 from router_core.ledger.label_cells import TABLES as LABEL_TABLES
 from router_core.ledger.label_cells import insert_label_cells, sum_labels
 from router_core.ledger.latency import pack
+from router_core.ledger.spans import forget, hold, sum_spans
 from router_core.ledger.store import Ledger, mark_dirty
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def refresh(
         done += 1
         if progress is not None:
             progress(done, len(ready))
+    sum_spans(ledger)
     if progress is not None and done < len(ready):  # another rollup was faster with some
         progress(len(ready), len(ready))
     late = tuple((date_of(day), why) for day, why in sorted(waiting.items()))
@@ -200,6 +202,7 @@ def _replace(ledger: Ledger, sums: DaySums) -> int:
     """Put a day's new cells in the place of the old ones; returns how many, 0 where another rollup was faster."""
     day = sums.day
     with ledger.writing() as connection:
+        hold(connection)
         clean = connection.execute(_CLEAN, {"day": day, "generation": sums.generation}).rowcount
         # Where rows came meanwhile the day stays dirty, but sums as of our snapshot are better than older ones. Where
         # no mark is left, another rollup summed a later snapshot than ours.
@@ -207,6 +210,7 @@ def _replace(ledger: Ledger, sums: DaySums) -> int:
             return 0
         for table in _TABLES:
             connection.execute(sa.text(f"DELETE FROM {table} WHERE day = :day"), {"day": day})
+        forget(connection, day)
         insert_many(connection, "spend_hour_cell", (*SPEND_HOUR_KEYS, *SPEND_SUMS), sums.hours)
         days = [tuple(row) for row in connection.execute(sa.text(SPEND_DAYS), {"day": day})]
         insert_many(connection, "spend_cell", (*SPEND_KEYS, *SPEND_SUMS), days)

@@ -394,6 +394,43 @@ class EvidenceCellRow(SQLModel, table=True):
     list_cost_nusd: int = _count()
 
 
+class EvidenceSpanRow(SQLModel, table=True):
+    """The same summed over the sixteen days from ``16 * span``; there is none where it was not summed yet."""
+
+    __tablename__ = "evidence_span"
+    __table_args__: ClassVar[Any] = _WITHOUT_ROWID
+    span: int = _key(Integer)
+    scorer_id: int = _key(Integer)
+    feature_id: int = _key(Integer)
+    score: int = _key(SmallInteger)
+    tier_id: int = _key(Integer)
+    strategy: int = _key(SmallInteger)
+    reason: int = _key(SmallInteger)
+    kind: int = _key(SmallInteger)
+    model_id: int = _key(Integer)
+    price_id: int = _key(Integer)
+    decisions: int = _count()
+    succeeded: int = _count()
+    unpriced_decisions: int = _count()
+    labelled: int = _count()
+    quality_ppm_sum: int = _count()
+    quality_ppm_squares: int = _count()
+    inverse_propensity_ppm: int = _count()
+    decision_cost_nusd: int = _count()
+    decision_cost_udollar_squares: int = _count()
+    attempts: int = _count()
+    metered_attempts: int = _count()
+    input_tokens: int = _count()
+    output_tokens: int = _count()
+    cache_read_input_tokens: int = _count()
+    cache_write_input_tokens: int = _count()
+    reasoning_output_tokens: int = _count()
+    input_squares: int = _count()
+    output_squares: int = _count()
+    input_output_products: int = _count()
+    list_cost_nusd: int = _count()
+
+
 class LabelCellRow(SQLModel, table=True):
     """Judgements of one day's decisions by feature, assigned tier, why it was assigned, who judged and tier needed.
 
@@ -432,7 +469,7 @@ class AgreementCellRow(SQLModel, table=True):
 
 
 class FallbackCellRow(SQLModel, table=True):
-    """Calls of one day that failed or were turned down, and those made in place of others, with why.
+    """Calls of one day that failed or were turned down, and those made in place of or beside others, with why.
 
     By feature, assigned tier, model called, what the call was for, how it ended, and the reason on it. ``latency_ms``
     is summed over the calls; ``unpriced_attempts`` used tokens, but no price is known for them.
