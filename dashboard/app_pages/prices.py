@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, filters, rates, tables, ui, wording
+from dashboard import charts, data, filters, rates, refreshing, tables, ui, wording
 from dashboard.data import Stamp
 from dashboard.filters import View
 from router_core.errors import ConfigError, NoSupportError, TierwiseError
@@ -40,6 +40,8 @@ def main() -> None:
             demo=window.is_demo,
         )
     edit(stamp, frame, view, today)
+    with ui.card("A newer list", "what it would change, to be looked at and taken", key="refresh", tall=False):
+        refreshing.show(stamp, view, today)
     with ui.card("History", "every dated price of one model", key="history"):
         _history(stamp, frame)
 
