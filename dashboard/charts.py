@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from streamlit.elements.lib import streamlit_plotly_theme as theme
 
 from dashboard import wording
+from dashboard.drawn import Drawn
 
 TIERS: Final = (
     theme.CATEGORY_0,
@@ -286,7 +287,7 @@ def figure(
         "yaxis": {**axis, **(yaxis or {})},
         **layout,
     }
-    return go.Figure({"data": list(traces), "layout": whole}, _validate=False)
+    return Drawn([dict(trace) for trace in traces], whole)
 
 
 def room_for(names: Iterable[str]) -> dict[str, int]:
