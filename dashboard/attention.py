@@ -22,7 +22,7 @@ PAGES: Final = {
     "prices": ("Prices", ":material/sell:"),
     "health": ("Health", ":material/monitor_heart:"),
 }
-_LOOKS: Final = {"bad": ("Act", "red"), "watch": ("Watch", "orange")}
+_MARKS: Final = {"bad": ":red[:material/error:]", "watch": ":orange[:material/warning:]"}
 
 
 def found(stamp: Stamp, view: View) -> list[Alert]:
@@ -82,12 +82,10 @@ def show(listed: list[Alert]) -> None:
 
 
 def _line(alert: Alert) -> None:
-    word, colour = _LOOKS[alert.severity]
     page, _, query = alert.page.partition("?")
     label, icon = PAGES[page]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.badge(word, color="red" if colour == "red" else "orange")
-        st.markdown(alert.sentence.replace("$", "\\$"), width="stretch")
+        st.markdown(f"{_MARKS[alert.severity]} {alert.sentence}".replace("$", "\\$"), width="stretch")
         st.page_link(
             f"app_pages/{page}.py", label=label, icon=icon, query_params=dict(parse_qsl(query)) or None, width="content"
         )

@@ -44,13 +44,13 @@ def broken_down(frame: pd.DataFrame, by: str, view: View, *, order: Sequence[str
     columns: dict[str, Any] = {
         by: column.TextColumn(BY[by], pinned=True, width=_WIDE.get(by, 125)),
         "usd": column.NumberColumn("Spend", format="dollar", width=76),
-        "share": column.ProgressColumn("Share of spend", **tables.BAR, color="primary", width=105),
+        "share": column.ProgressColumn("Share of spend", **tables.BAR, color="primary", width=98),
         "decisions": column.NumberColumn("Requests", format="localized", width=72),
         "per_success": column.NumberColumn(
             "Per success", format="$%.5f", width=84, help="All cost divided by the requests that succeeded."
         ),
         "quality": column.NumberColumn("Quality", format="%.1f%%", width=62, help="Mean of judged answers."),
-        "interval": column.TextColumn("95% interval", alignment="right", width=105),
+        "interval": column.TextColumn("95% interval", alignment="right", width=100),
         "labelled": column.NumberColumn("Judged", format="localized", width=60, help="Answers the quality rests on."),
         "failover_share": column.NumberColumn(
             "Stepped in" if stepped_in else "Fail-overs",
@@ -127,12 +127,12 @@ def cached(frame: pd.DataFrame, view: View) -> None:
         frame,
         key="cached",
         columns={
-            "feature": column.TextColumn("Feature", pinned=True, width=130),
-            "exact": column.NumberColumn("Same", format="localized", width=62, help="The very same request again."),
+            "feature": column.TextColumn("Feature", pinned=True, width=118),
+            "exact": column.NumberColumn("Same", format="localized", width=56, help="The very same request again."),
             "semantic": column.NumberColumn(
-                "Alike", format="localized", width=58, help="Requests said a little otherwise."
+                "Alike", format="localized", width=50, help="Requests said a little otherwise."
             ),
-            "share": column.NumberColumn("Of requests", format="%.1f%%", width=85),
+            "share": column.NumberColumn("Share", format="%.1f%%", width=58, help="Of its requests."),
             "usd": column.NumberColumn(
                 "Spared", format="dollar", width=72, help="At what its other requests cost on average."
             ),

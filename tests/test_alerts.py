@@ -45,12 +45,14 @@ def test_a_budget_with_room_says_nothing() -> None:
 def test_a_budget_near_its_end_is_said_once_whatever_else_is_crossed() -> None:
     budget = Budget(scope="team:support", max_budget=1000, soft_budget=700)
     found = stated([*alerts.of_budget(budget, MONTH, ahead(750, 1100, 0.02))] * 2)
-    assert [(one.kind, one.severity) for one in found] == [("forecast", "bad"), ("budget", "watch")]
-    assert (
-        "75% of the budget of $1,000 for team support is spent, $750.00, with 13 of its days left" in found[1].sentence
-    )
+    assert [(one.kind, one.severity) for one in found] == [("forecast", "bad")]
     assert found[0].sentence == (
-        "Team support will pass the budget of $1,000: $1,100 is foretold by 30 Nov ($1,078 to $1,122)."
+        "Team support will pass the budget of $1,000: $1,100 is foretold by 30 Nov ($1,078 to $1,122), "
+        "$750.00 is spent."
+    )
+    (near,) = stated(alerts.of_budget(budget, MONTH, ahead(750, 900, 0.02)))
+    assert near.sentence == (
+        "75% of the budget of $1,000 for team support is spent, $750.00, with 13 of its days left (1 Nov to 30 Nov)."
     )
 
 

@@ -86,7 +86,7 @@ def _setback_figures(found: pd.DataFrame, every: summary.Totals) -> None:
         return wording.UNKNOWN if value is None else f"{value:,.2f} s"
 
     escalated = None if not every.decisions else every.escalations / every.decisions
-    with st.grid(4, min_column_width=165, gap=14):
+    with st.grid(4, min_column_width=130, gap=14):
         ui.metric(
             "Escalated",
             wording.share(escalated, digits=2),

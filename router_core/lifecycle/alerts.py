@@ -49,16 +49,17 @@ class Alert:
 
 
 def stated(alerts: Iterable[Alert]) -> list[Alert]:
-    """Return the alerts to show, the worst first: of each subject and period the highest threshold alone."""
+    """Return the alerts to show, the worst first: of each subject and period the highest threshold alone.
+
+    What a budget has spent and is foretold to spend are thresholds of one thing: spent, foretold, near.
+    """
     highest: dict[tuple[str, str, str], Alert] = {}
     for alert in alerts:
-        place = (alert.kind, alert.subject, alert.period)
+        place = ("budget" if alert.kind == "forecast" else alert.kind, alert.subject, alert.period)
         other = highest.get(place)
         if other is None or (alert.severity, -alert.weight) < (other.severity, -other.weight):
             highest[place] = alert
-    spent = {(one.subject, one.period) for one in highest.values() if one.kind == "budget" and one.severity == "bad"}
-    found = [one for one in highest.values() if one.kind != "forecast" or (one.subject, one.period) not in spent]
-    return sorted(found, key=lambda one: (one.severity, -one.weight, one.key))
+    return sorted(highest.values(), key=lambda one: (one.severity, -one.weight, one.key))
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def of_budget(budget: Budget, period: Period, ahead: Forecast) -> list[Alert]:
                 "budget",
                 "spent",
                 "bad",
-                2 + used,
+                4 + used,
                 f"The budget of {_usd(budget.max_budget)} for {about[0]} is spent: {_usd(spent)}, {used:.0%}, "
                 f"from {about[1]}; {what[budget.mode]}.",
             )
@@ -127,10 +128,10 @@ def of_budget(budget: Budget, period: Period, ahead: Forecast) -> list[Alert]:
                     "forecast",
                     "forecast",
                     "bad" if sure else "watch",
-                    expected / budget.max_budget,
+                    3 - budget.max_budget / expected,  # below what is spent, above what is near
                     f"{about[0].capitalize()} {'will' if sure else 'may'} pass the budget of "
                     f"{_usd(budget.max_budget)}: {_usd(expected)} is foretold by {period.until:%-d %b} "
-                    f"({_usd(low)} to {_usd(high)}).",
+                    f"({_usd(low)} to {_usd(high)}), {_usd(spent)} is spent.",
                 )
             )
     return found
