@@ -215,7 +215,8 @@ class _Rows:
             "ServiceName": f"{shown} API",
             "SkuId": sku,
             "SkuMeter": meter.name,
-            "SkuPriceDetails": json.dumps(details, ensure_ascii=False),
+            # FOCUS: what has no price has no details of one either.
+            "SkuPriceDetails": json.dumps(details, ensure_ascii=False) if start else "",
             "SkuPriceId": f"{sku}@{start}" if start else "",
             "x_PriceSource": "" if price is None else price.layer,
         }
