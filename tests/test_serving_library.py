@@ -46,6 +46,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not loaded_by("import router_core") & {"pydantic", "numpy", "aiohttp", "sqlalchemy"}
+    assert not loaded_by("from router_core import Router") & {"aiohttp", "httpx", "sqlalchemy", "uvicorn"}
 
 
 @pytest.mark.parametrize("module", ["router_core.serving.router", "router_core.gateway.server"])

@@ -14,6 +14,7 @@ from router_core.cli import JsonOption, app, note, print_json
 from router_core.errors import InputError
 
 if TYPE_CHECKING:
+    from router_core.complexity.fit import Fit
     from router_core.complexity.scorer import Scorer
     from router_core.config import RoutingConfig
 
@@ -33,6 +34,9 @@ def fit(
         Path | None,
         typer.Option(help="Prompts of your own (JSON lines or Parquet, no grades): only re-map the percentile scale."),
     ] = None,
+    from_log: Annotated[
+        bool, typer.Option("--from-log", help="Fit on the ledger's own requests whose text is kept and answer judged.")
+    ] = False,
     embeddings: Annotated[
         str | None,
         typer.Option(
@@ -53,10 +57,14 @@ def fit(
     """
     if activate and db is None:
         raise InputError("--activate needs --db, the ledger whose configuration is to name the scorer")
-    if (folder is None) == (scale_only is None):
-        raise InputError("give either a folder of graded prompts to fit on, or --scale-only with a file of prompts")
+    if (folder is not None) + (scale_only is not None) + from_log != 1:
+        raise InputError(
+            "give either a folder of graded prompts to fit on, --from-log, or --scale-only with a file of prompts"
+        )
     if scale_only is not None:
         _rescale(scale_only, db, activate, as_json)
+    elif from_log:
+        _fit_log(train_share, seed, db, activate, as_json)
     elif folder is not None:
         _fit(folder, train_share, seed, cheap, strong, embeddings, db, activate, as_json)
 
@@ -91,13 +99,34 @@ def _fit(
         with _progress("Fitting", hidden=as_json) as step:
             found = fit_embedded(graded, embedded, train_share=train_share, seed=seed, progress=step)
         facts = {**summary(found, graded), "embedded_tokens": embedded.input_tokens}
+    _told(found, facts, db, activate, as_json)
+
+
+def _fit_log(train_share: float, seed: int, db: str | None, activate: bool, as_json: bool) -> None:
+    from router_core.complexity.fit import summary
+    from router_core.complexity.fit_logged import fit_logged
+    from router_core.ledger.graded_log import graded_log
+    from router_core.ledger.store import open_ledger
+    from router_core.lifecycle import versions
+
+    if db is None:
+        raise InputError("--from-log needs --db, the ledger whose requests are to be fitted on")
+    with open_ledger(db) as ledger:
+        log = graded_log(ledger, versions.live(ledger).config.tier_names)
+    with _progress("Fitting", hidden=as_json) as step:
+        found = fit_logged(log, train_share=train_share, seed=seed, progress=step)
+    _told(found, {**summary(found, log), "explored": log.explored}, db, activate, as_json)
+
+
+def _told(found: Fit, facts: dict[str, Any], db: str | None, activate: bool, as_json: bool) -> None:
+    """Keep a fitted scorer, and say what it is worth."""
     version = None
     if db is not None:
         version = _keep(db, found.scorer, facts, activate and found.beats_baselines, found.sentence)
     if as_json:
         print_json({**facts, "activated": version is not None})
         return
-    typer.echo(f"{graded.source}: {graded.cheap} against {graded.strong}, {found.train:,} prompts to fit on.")
+    typer.echo(f"{facts['source']}: {facts['cheap']} against {facts['strong']}, {found.train:,} prompts to fit on.")
     _table(facts["skill"])
     typer.echo(found.sentence)
     _say_kept(db, found.scorer, version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -32,6 +32,35 @@ _FOLDS = 5
 # Measures are scaled to this standard deviation beside texts of length 1: enough to be used where they tell
 # something, too little to drown the words. Measured flat from 0.1 to 0.3 in cross-validation.
 _SHAPE_SCALE = 0.1
+
+
+class Answered(Protocol):
+    """Prompts that were answered and judged, whichever way; one entry a prompt."""
+
+    @property
+    def source(self) -> str:
+        """Where they are from."""
+        ...
+
+    @property
+    def cheap(self) -> str:
+        """The weaker side: a model, or a tier."""
+        ...
+
+    @property
+    def strong(self) -> str:
+        """The stronger side."""
+        ...
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Their texts."""
+        ...
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What each is reported under."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -70,34 +99,38 @@ def fit(graded: Graded, *, train_share: float = 0.7, seed: int = 0, progress: Pr
     head = features.fold([model for target in targets for model in path(rows, target, (strength,))])
     held_out = [graded.prompts[index] for index in test]
     gain = np.array([head.raw(excerpt(text), len(text))[0] for text in held_out])
-    return judged(Scorer(head, percentile_cuts(gain)), head, graded, train, test, gain, strength, seed)
+    return judged(
+        Scorer(head, percentile_cuts(gain)), head, graded, train, test, gain, strength, seed, gains=graded.gains[test]
+    )
 
 
 def judged(
     scorer: Scorer,
     head: GainHead | EmbeddedHead,
-    graded: Graded,
+    answered: Answered,
     train: NDArray[np.int64],
     test: NDArray[np.int64],
     gain: Floats,
     strength: float,
     seed: int,
+    *,
+    gains: Floats,
 ) -> Fit:
-    """Set what a fitted scorer says of the held-out prompts (``gain``, one value each) beside the baselines."""
-    held_out = [graded.prompts[index] for index in test]
+    """Set what a fitted scorer says of the held-out prompts (``gain``) beside the baselines, by what was found there
+    (``gains``); one value a prompt each."""
+    held_out = [answered.prompts[index] for index in test]
     reference = Scorer.reference()
     scores = {
         "gain": gain,
         "length": np.array([float(len(text)) for text in held_out]),
         "rules": np.array([reference.raw(text) for text in held_out]),
     }
-    gains = graded.gains[test]
     skill = {OVERALL: compare(scores, gains, seed=seed)}
-    groups = np.array([graded.groups[index] for index in test])
+    groups = np.array([answered.groups[index] for index in test])
     for group in sorted(set(groups.tolist()) - {""}):
         among = groups == group
         skill[group] = compare({name: values[among] for name, values in scores.items()}, gains[among], seed=seed)
-    beats, sentence = _verdict(skill[OVERALL], graded)
+    beats, sentence = _verdict(skill[OVERALL], answered)
     return Fit(scorer, head, len(train), len(test), test, strength, skill, beats, sentence)
 
 
@@ -214,7 +247,7 @@ def adequate(model: LogisticRegression, rows: sp.csr_matrix | Floats) -> Floats:
     return chances
 
 
-def _verdict(overall: Comparison, graded: Graded) -> tuple[bool, str]:
+def _verdict(overall: Comparison, graded: Answered) -> tuple[bool, str]:
     found = overall.skills["gain"]
     if found.apgr is None:
         return False, (
@@ -236,7 +269,7 @@ def _of_what(head: GainHead | EmbeddedHead) -> dict[str, Any]:
     return {"vocabulary": head.vocabulary}
 
 
-def summary(found: Fit, graded: Graded) -> dict[str, Any]:
+def summary(found: Fit, graded: Answered) -> dict[str, Any]:
     """Return what is said of a fit, as plain data: what ``tierwise fit --json`` prints and the ledger keeps."""
     return {
         "source": graded.source,

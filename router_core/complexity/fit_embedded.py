@@ -37,7 +37,8 @@ def fit_embedded(
     strength = _choose(rows[train], targets, seed, progress)
     head = _head(embedded.model, rows[train], targets, strength)
     gain = head.values(rows[test])
-    return judged(Scorer(head, percentile_cuts(gain)), head, graded, train, test, gain, strength or 0.0, seed)
+    scorer = Scorer(head, percentile_cuts(gain))
+    return judged(scorer, head, graded, train, test, gain, strength or 0.0, seed, gains=graded.gains[test])
 
 
 def _choose(rows: Floats, targets: tuple[Floats, Floats], seed: int, progress: Progress | None) -> float | None:

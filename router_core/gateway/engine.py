@@ -17,6 +17,7 @@ from router_core.gateway.access import Access
 from router_core.gateway.metrics import Metrics
 from router_core.ledger.answer_cache import SqliteAnswers, answers_path
 from router_core.ledger.budgets import Budgets
+from router_core.ledger.capture import Capture
 from router_core.ledger.price_rows import price_revision, read_prices
 from router_core.ledger.scorers import read_scorer
 from router_core.ledger.store import Ledger
@@ -50,6 +51,7 @@ class Engine:
         self._prices = PriceBook(read_prices(ledger))
         self._writer = LedgerWriter(ledger, durability=durability)
         self._budgets = Budgets(ledger)
+        self._capture = Capture(ledger)
         self.router = Router(
             config,
             version=version,
@@ -59,6 +61,7 @@ class Engine:
             hash_key=read_hash_key(key_path(ledger)),
             answers=answers_for(config, ledger),
             purse=self._budgets,
+            capture=self._capture.keep,
         )
         self.metrics = Metrics(self._gauges)
         self._kept_in = config.cache.url, config.cache.max_bytes
@@ -96,6 +99,7 @@ class Engine:
         await self.router.close()
         await asyncio.to_thread(self._watch.close)
         await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._capture.close)
         self._budgets.close()
 
     async def _follow(self) -> None:

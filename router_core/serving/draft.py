@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from router_core.complexity.score import Score
+from router_core.config import Capture
 from router_core.decision import (
     Attempt,
     Kind,
@@ -21,6 +22,9 @@ from router_core.serving.failover import Endpoint, Try
 
 # Kinds of attempts whose result a caller may get.
 _ANSWERS = (Kind.ANSWER, Kind.ESCALATION, Kind.FAILOVER, Kind.CHAIN)
+
+
+_SAMPLED = 256 // 10  # the last byte of an id is random
 
 
 @dataclass(slots=True)
@@ -46,12 +50,19 @@ class Draft:
     chain: tuple[Endpoint, ...]
     prompt_hash: int
     conversation_hash: int | None
+    capture: Capture
     tries: list[Try] = field(default_factory=list)
     strategy: Strategy = Strategy.DIRECT
     final: Try | None = None
     outcome: Status | None = None
     draw: float = 0.0
     reservations: list[Reservation] = field(default_factory=list)
+
+    @property
+    def captured(self) -> bool:
+        """Whether its text is to be kept; of those sampled it is one in ten, the same ones wherever that is asked."""
+        wanted = self.capture.prompts
+        return wanted == "all" or (wanted == "sample" and self.id[-1] < _SAMPLED)
 
     def ended(self, now: float, status: Status | None = None) -> RoutingDecision:
         """Return the record of it at ``now`` on the router's timer.

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from router_core.decision import Kind, Reason
 from router_core.serving.draft import Draft
@@ -15,6 +12,10 @@ from router_core.serving.failover import Endpoint, Failover, Try
 from router_core.serving.live import Live
 from router_core.serving.providers import Call
 from router_core.serving.requests import outgoing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(slots=True)

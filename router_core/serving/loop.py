@@ -16,7 +16,7 @@ class LoopThread:
     ``at_end`` is awaited in the loop before it is closed.
     """
 
-    def __init__(self, at_end: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, at_end: Callable[[], Awaitable[None]] | None) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_run, args=(self._loop, at_end), name="tierwise-loop", daemon=True)
         self._thread.start()
@@ -42,10 +42,11 @@ class LoopThread:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
 
-def _run(loop: asyncio.AbstractEventLoop, at_end: Callable[[], Awaitable[None]]) -> None:
+def _run(loop: asyncio.AbstractEventLoop, at_end: Callable[[], Awaitable[None]] | None) -> None:
     try:
         loop.run_forever()
-        loop.run_until_complete(_finish(at_end))
+        if at_end is not None:
+            loop.run_until_complete(_finish(at_end))
     finally:
         loop.close()
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -40,15 +40,20 @@ from router_core.serving.live import Live, prepare
 from router_core.serving.loop import LoopThread
 from router_core.serving.messages import answer_values
 from router_core.serving.plan import Plan
-from router_core.serving.providers import HttpSession, Provider, Reply, http_providers
+from router_core.serving.providers import Provider, Reply
 from router_core.serving.providers.events import DONE
 from router_core.serving.recall import Recall
 from router_core.serving.requests import AUTO, body_of
 from router_core.serving.shadow import compare
 from router_core.serving.spending import set_aside, set_aside_nusd, settle
 
+if TYPE_CHECKING:
+    from router_core.serving.providers import HttpSession
+
 DEFAULT_FEATURE = Request("").feature
 Record = Callable[[RoutingDecision], Awaitable[None]]
+Capture = Callable[[bytes, str, int, int], None]
+"""Keeps the text of a request: given the decision's id, the text, when it was decided, and for how many days."""
 
 __all__ = ["Answer", "Delivery", "Record", "Router"]
 
@@ -59,8 +64,9 @@ class Router:
     ``record`` keeps a decision and returns when it is durable; without it nothing is kept. ``clock`` gives UTC epoch
     milliseconds, ``timer`` seconds for measuring, ``random`` a number in [0, 1), ``new_id`` an id for a decision made
     at a time. ``answers`` keeps answers for the cache (in memory without it), ``purse`` what budgets have spent
-    (without it there are none). Without ``providers`` calls go to the endpoints of the configuration, without
-    ``prices`` the shipped price list holds. Raises ``ConfigError`` where a provider of the configuration is missing.
+    (without it there are none), ``capture`` is given the text of requests that the configuration wants kept. Without
+    ``providers`` calls go to the endpoints of the configuration, without ``prices`` the shipped price list holds.
+    Raises ``ConfigError`` where a provider of the configuration is missing.
     """
 
     def __init__(
@@ -79,8 +85,10 @@ class Router:
         hash_key: bytes | None = None,
         answers: AnswerStore | None = None,
         purse: Purse | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self._record = record
+        self._capture = capture
         self._purse = purse
         self._loop: LoopThread | None = None
         self._loop_door = threading.Lock()
@@ -91,7 +99,7 @@ class Router:
         self._hash_key = os.urandom(32) if hash_key is None else hash_key
         self._cache = AnswerCache(answers or MemoryAnswers(), self._hash_key)
         self._outdated: list[AnswerCache] = []  # requests under way may still use them
-        self._session = HttpSession()
+        self._session: HttpSession | None = None
         self._failover = Failover(timer=timer)
         self._conversations = Conversations()
         self._summaries = Summaries()
@@ -201,13 +209,14 @@ class Router:
             raise InputError("a stream needs an event loop; await Router.complete instead", source="stream")
         with self._loop_door:
             if self._loop is None:
-                self._loop = LoopThread(self._session.close)
+                self._loop = LoopThread(None if self._session is None else self._session.close)
             loop = self._loop
         return loop.run(self.complete(asked, **settings))
 
     async def close(self) -> None:
         """Close the connections to the endpoints, and where answers are cached."""
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
         for cache in (*self._outdated, self._cache):
             await cache.close()
 
@@ -305,10 +314,17 @@ class Router:
         prices: PriceBook | None,
         providers: Mapping[str, Provider] | None,
     ) -> Live:
-        known = http_providers(config, self._session) if providers is None else providers
+        known = self._endpoints(config) if providers is None else providers
         live = prepare(config, version, classifier, prices, known)
         live.classifier.lengths = self._lengths
         return live
+
+    def _endpoints(self, config: RoutingConfig) -> Mapping[str, Provider]:
+        from router_core.serving.providers import HttpSession, http_providers
+
+        if self._session is None:
+            self._session = HttpSession()
+        return http_providers(config, self._session)
 
     def _begin(self, live: Live, body: Mapping[str, Any], request: Request) -> Draft:
         started, decided_at_ms = self._timer(), self._clock()
@@ -327,6 +343,7 @@ class Router:
             decided_at_ms=decided_at_ms,
             started=started,
             config_version=live.version,
+            capture=config.capture,
             prices=live.prices,
             request=request,
             team=team,
@@ -375,6 +392,8 @@ class Router:
         await settle(draft, decision, self._purse)
         if self._record is not None:
             await self._record(decision)
+        if self._capture is not None and draft.captured:
+            self._capture(draft.id, draft.request.text, draft.decided_at_ms, draft.capture.retention_days)
 
 
 def _led_by(chain: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:
