@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts, data, drafting, filters, levers, outcomes, standing, trying, ui, wording
-from dashboard.data import Stamp
 from dashboard.draft import EVERYWHERE, FLOOR, Draft, difference, nudged, value_of
 from dashboard.drafting import BASE, DRAFT, NOTE, REASON, keep
 from dashboard.filters import View
+from dashboard.traffic import Traffic
 from router_core.config import RoutingConfig, diff_configs, dump_config
 from router_core.errors import NoSupportError
 from router_core.lifecycle.gate import floor_of, objections
@@ -51,18 +51,21 @@ def main() -> None:
             demo=window.is_demo,
         )
     teams = outcomes.team_shares(data.spend(stamp, view, ("team", "feature")))
-    tune(stamp, preview, live, view, scope, teams, trying.held())
+    asked = data.traffic(stamp, view.since, view.until), data.best(stamp, view.since, view.until), data.live_text(stamp)
+    tune(preview, live, view, scope, teams, trying.held(), *asked)
 
 
 @st.fragment
 def tune(
-    stamp: Stamp,
     preview: Preview,
     live: Version,
     view: View,
     scope: str,
     teams: pd.DataFrame,
     trials: Sequence[HeldTrial],
+    traffic: Traffic,
+    best: pd.DataFrame,
+    live_text: str,
 ) -> None:
     """Sliders and everything that follows them: redrawn together, and nothing else."""
     ui.heed()
@@ -71,7 +74,7 @@ def tune(
     projection = preview.at(target)
     figures = st.container()
     left, right = st.columns([3, 2])
-    frame = data.traffic(stamp, view.since, view.until).under(target, scope)
+    frame = traffic.under(target, scope)
     # What follows the sliders is sent first, in the order that lets the browser draw while the rest is made.
     with left, ui.card("Requests by difficulty", _of(live.config, frame), key="traffic"):
         ui.figure(
@@ -83,7 +86,7 @@ def tune(
         )
         beneath = st.container()
     with right, ui.card("Cost and quality", f"{wording.plural(view.days, 'day')}, all features", key="picture"):
-        _picture(projection, data.best(stamp, view.since, view.until))
+        _picture(projection, best)
     left, right = st.columns([3, 2])
     with left, ui.card(*_effect_title(projection), key="effect"):
         _effect(projection, live.config.tier_names, teams)
@@ -100,7 +103,7 @@ def tune(
     outcomes.notes(projection)
     left, right = st.columns([3, 2])
     with left, ui.card("Review and push", f"becomes version {live.version + 1}", key="review"):
-        _review(stamp, projection, live, target, draft, trials)
+        _review(projection, live, live_text, target, draft, trials)
     with right, ui.card("Prove it", "before it is pushed", key="prove"):
         trying.show(preview, projection, target, trials, draft.to_query(live.config))
 
@@ -224,14 +227,14 @@ def _effect(projection: Projection, tiers: Sequence[str], teams: pd.DataFrame) -
 
 
 def _review(
-    stamp: Stamp,
     projection: Projection,
     live: Version,
+    live_text: str,
     target: RoutingConfig,
     draft: Draft,
     trials: Sequence[HeldTrial],
 ) -> None:
-    text = difference(data.live_text(stamp), dump_config(target)) if draft.changed else ""
+    text = difference(live_text, dump_config(target)) if draft.changed else ""
     if not text:
         st.caption(f"The draft equals version {live.version}, which is live. There is nothing to push.")
         return
