@@ -16,6 +16,7 @@ import typer
 from router_core import errors
 from router_core.cli import app, register
 from router_core.config import RoutingConfig
+from router_core.exchange.sniff import NAMES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,6 +65,11 @@ def test_every_page_is_named() -> None:
     pages = [path.stem for path in (ROOT / "dashboard" / "app_pages").glob("*.py") if path.stem != "__init__"]
     assert pages
     missing = [name for name in pages if f"**{name.replace('_', ' ').capitalize()}**" not in README]
+    assert not missing
+
+
+def test_every_format_that_can_be_imported_is_named() -> None:
+    missing = [name for name in NAMES if f"`{name}`" not in README]
     assert not missing
 
 

@@ -51,6 +51,7 @@ _NOUNS = (
     "rollup",
     "archive",
     "exchange",
+    "capture",
 )
 
 

@@ -63,10 +63,17 @@ class Assembler:
         else:
             yield self._made((call,))
 
-    def rest(self) -> Iterator[Made]:
-        """Yield what still waits; nothing more comes."""
-        for trace in list(self._open):
-            yield from self._close(trace)
+    def rest(self, until_ms: int | None = None) -> Iterator[Made]:
+        """Yield what still waits; nothing more comes, or where the log goes on, nothing that ended by ``until_ms``."""
+        for trace, calls in list(self._open.items()):
+            ended = max(call.started_at_ms + call.latency_ms for call in calls)
+            if until_ms is None or ended + _SAME_REQUEST_MS < until_ms:
+                yield from self._close(trace)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls still wait."""
+        return sum(map(len, self._open.values()))
 
     def _close(self, trace: str) -> Iterator[Made]:
         for calls in _requests(self._open.pop(trace)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -88,28 +88,57 @@ def import_source(
     progress: Progress | None = None,
 ) -> Report:
     """Import what a source holds, as ``import_file`` does; without ``rejects`` bad rows are only reported."""
-    began = time.perf_counter()
     found = sniff(source, format)
+    report = Report(found.title, found.holds, notes=source.notes)
+
+    def watched() -> Iterator[Item | Columns]:
+        for number, item in enumerate(found.read(source)):
+            yield item
+            if progress is not None and (isinstance(item, Columns) or number % _ITEMS_A_STEP == 0):
+                progress(source.position, source.size)
+
+    import_items(
+        ledger, watched(), report, source.name, prices=prices, hash_key=hash_key, scores=scores, rejects=rejects
+    )
+    if progress is not None:
+        progress(source.position, source.size)
+    return report
+
+
+def import_items(
+    ledger: Ledger,
+    items: Iterable[Item | Columns],
+    report: Report,
+    name: str,
+    *,
+    prices: PriceBook | None = None,
+    hash_key: bytes | None = None,
+    scores: Sequence[str] = (),
+    rejects: Path | None = None,
+    until_ms: int | None = None,
+) -> int:
+    """Load items as they come, and account for them in ``report``, whose notes are those of their reader.
+
+    With ``until_ms`` the log goes on after that time (UTC epoch milliseconds): calls that others may join yet are left
+    for later, and in no figure; returns how many. ``name`` is how sentences call the source. Raises ``InputError``
+    where the ledger holds simulated traffic, which real rows are not mixed with.
+    """
+    began = time.perf_counter()
     if ledger.meta("demo") == "1":
         raise InputError(
             "this ledger holds simulated traffic, and real rows are not mixed with it; give a ledger of your own, such "
             "as --db data/mine.db",
-            source=source.name,
+            source=name,
         )
-    report = Report(found.title, found.holds, notes=source.notes)
     with Aside(rejects, report) as aside:
         load = _Load(ledger, prices or PriceBook(read_prices(ledger)), hash_key, scores, report, aside)
-        for number, item in enumerate(found.read(source)):
+        for item in items:
             load.take(item)
-            if progress is not None and (isinstance(item, Columns) or number % _ITEMS_A_STEP == 0):
-                progress(source.position, source.size)
-        load.finish()
-    report.left_out += source.notes[NOT_A_CALL]
-    report.rows += source.notes[NOT_A_CALL]
-    if progress is not None:
-        progress(source.position, source.size)
+        left = load.finish(until_ms)
+    report.left_out += report.notes[NOT_A_CALL]
+    report.rows += report.notes[NOT_A_CALL] - left
     report.seconds = time.perf_counter() - began
-    return report
+    return left
 
 
 class _Load:
@@ -155,12 +184,13 @@ class _Load:
         if len(self._evaluations) >= _EVALUATIONS_AT_ONCE:
             self._write_evaluations()
 
-    def finish(self) -> None:
-        """Write the rest."""
-        self._made.extend(self._assembler.rest())
+    def finish(self, until_ms: int | None) -> int:
+        """Write the rest, but what others may join where the log goes on; returns how many calls that leaves."""
+        self._made.extend(self._assembler.rest(until_ms))
         self._write_decisions()
         self._write_evaluations()
         self._metering.write()
+        return self._assembler.waiting
 
     def _take_columns(self, columns: Columns) -> None:
         joining = self._joining(columns)
