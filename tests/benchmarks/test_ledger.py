@@ -6,18 +6,29 @@ take turns.
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import math
+import random
+import shutil
 import sqlite3
 import statistics
+import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import psycopg
 import pytest
-from decisions import traffic
+from decisions import DAY_MS, a_decision, traffic
+from decisions import NOON_MS as NOON
 from sqlmodel import Session
+from test_ledger_postgres import Server, _programs
 
 from router_core.decision import RoutingDecision
 from router_core.demo import fill
@@ -33,6 +44,8 @@ from router_core.ledger.writer import LedgerWriter
 ROUNDS = 5
 DECISIONS = 20_000
 ONE_BY_ONE = 300
+SERVED = 10_000
+A_SECOND, PACED, PACED_ROUNDS = 500, 2_000, 3
 IN_FLIGHT = 2_000
 STORED = 200_000
 NOW_MS = 1_795_449_600_000
@@ -92,6 +105,74 @@ def one_round(folder: Path, decisions: list[RoutingDecision]) -> tuple[float, fl
     return driven / DECISIONS, written / DECISIONS, modelled / ONE_BY_ONE
 
 
+def test_the_writer_on_postgresql_beside_executemany() -> None:
+    """Wall time, since most of the work is the server's; both take turns."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="tierwise-pg-"))
+    server = Server(folder, programs)
+    server.start()
+    try:
+        decisions = list(traffic(SERVED, seed=1))
+        rounds = []
+        for turn in range(ROUNDS):
+            url = server.database(f"round{turn}")
+            with open_ledger(url) as ledger:
+                ledger.write_decisions([a_decision(NOON + day * DAY_MS) for day in range(11)])
+                rows, attempts = rows_of(decisions, ledger.dimensions, ledger.days)  # names and days are known now
+                driven = wall(partial(executemany_there, url, rows, attempts))
+                empty_again(url)
+                with LedgerWriter(ledger, spool=folder.with_suffix(f".{turn}")) as writer:
+                    written = wall(partial(through, writer, decisions))
+            rounds.append((driven, written))
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    driver, writer_s = (statistics.median(each) / SERVED for each in zip(*rounds, strict=True))
+    note = f"{1 / writer_s:,.0f} decisions/s against {1 / driver:,.0f}, each with its attempts and labels"
+    assert report("PostgreSQL: writer / psycopg executemany(1,000)", driver / writer_s, 0.7, at_least=True, note=note)
+
+
+def wall(work: Callable[[], object]) -> float:
+    """Seconds."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def executemany_there(url: str, decisions: list[Row], attempts: list[Row]) -> None:
+    """The floor on a server: the same rows, made beforehand, a thousand decisions a transaction."""
+    count, quality, source = (DECISION_COLUMNS.index(name) for name in ("attempts", "quality_ppm", "quality_source"))
+    into = {
+        "decision": DECISION_COLUMNS,
+        "attempt": ATTEMPT_COLUMNS,
+        "quality_label": LABEL_COLUMNS,
+    }
+    text = {
+        table: f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
+        for table, names in into.items()
+    }
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        begin = 0
+        for start in range(0, len(decisions), 1_000):
+            batch = decisions[start : start + 1_000]
+            end = begin + sum(row[count] for row in batch)
+            labels = [
+                (row[0], row[1], row[source], row[quality], None, "", "") for row in batch if row[quality] is not None
+            ]
+            cursor.executemany(text["decision"], batch)
+            cursor.executemany(text["attempt"], attempts[begin:end])
+            cursor.executemany(text["quality_label"], labels)
+            connection.commit()
+            begin = end
+
+
+def empty_again(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("TRUNCATE decision, attempt, quality_label, dirty_day")
+
+
 def through(writer: LedgerWriter, decisions: list[RoutingDecision]) -> None:
     """Submit one by one, as callers do, with a bounded number in flight; return when all are durable."""
     waiting: deque[Receipt] = deque(maxlen=IN_FLIGHT)
@@ -141,6 +222,48 @@ def add_and_commit(ledger: Ledger, decisions: list[Row], attempts: list[Row]) ->
                 session.add(AttemptRow(**dict(zip(ATTEMPT_COLUMNS, call, strict=True))))
             session.commit()
         begin += row[count]
+
+
+async def test_what_the_log_adds_to_a_decision(tmp_path: Path) -> None:
+    """Five hundred a second, each beside a call of some hundred milliseconds, with the log and without it."""
+    draw = random.Random(3)
+    calls_s = [0.3 * math.exp(draw.gauss(0, 0.4)) for _ in range(PACED)]
+    decisions = iter(traffic(PACED * PACED_ROUNDS, seed=4))
+    bare: list[float] = []
+    logged: list[float] = []
+
+    async def nothing(_: RoutingDecision) -> None:
+        pass
+
+    with open_ledger(tmp_path / "ledger.db") as ledger, LedgerWriter(ledger) as writer:
+        await writer.record(a_decision())
+        for _ in range(PACED_ROUNDS):
+            mine = list(islice(decisions, PACED))
+            bare += await paced(calls_s, mine, nothing)
+            logged += await paced(calls_s, mine, writer.record)
+        groups = writer.stats().groups
+    (p50, p99), (p50_logged, p99_logged) = (np.percentile(each, (50, 99)) * 1e3 for each in (bare, logged))
+    note = (
+        f"p50 {p50:.0f} to {p50_logged:.0f} ms, p99 {p99:.0f} to {p99_logged:.0f} ms; {len(logged):,} decisions in "
+        f"{groups:,} groups"
+    )
+    assert report("p99 with the log / without, at 500 a second", p99_logged / p99, 1.05, at_least=False, note=note)
+
+
+async def paced(
+    calls_s: list[float], decisions: list[RoutingDecision], record: Callable[[RoutingDecision], Awaitable[None]]
+) -> list[float]:
+    """Seconds from when each request came until its last byte could go."""
+    began = time.perf_counter()
+
+    async def one(place: int) -> float:
+        due = began + place / A_SECOND
+        await asyncio.sleep(due - time.perf_counter())
+        await asyncio.sleep(calls_s[place])
+        await record(decisions[place])
+        return time.perf_counter() - due
+
+    return list(await asyncio.gather(*map(one, range(len(decisions)))))
 
 
 def test_a_stored_decision_is_small_and_its_sums_are_quick(tmp_path: Path) -> None:
