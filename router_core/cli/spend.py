@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +28,9 @@ def spend(
         str | None, typer.Option(metavar="DATE", help="First day: 2026-01-31, or 7d for the last 7.")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, included.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Latency from every call, to the millisecond, instead of within 2 %.")
+    ] = False,
     db: DbOption = DEFAULT_DB,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,7 +50,7 @@ def spend(
         refresh(ledger)
         lines = queries.spend(ledger, keys, first, last)
         total = queries.spend(ledger, (), first, last)
-        speed = _latencies(ledger, keys, first, last)
+        speed = _latencies(ledger, keys, first, last, exact=exact)
         window = queries.window(ledger)
     whole = total[0] if total else None
     if as_json:
@@ -71,14 +74,19 @@ def spend(
 
 
 def _latencies(
-    ledger: Ledger, keys: Sequence[str], since: date | None, until: date | None
+    ledger: Ledger, keys: Sequence[str], since: date | None, until: date | None, *, exact: bool
 ) -> dict[tuple[Any, ...], LatencyLine]:
     """Return latencies by the keys of spend lines, where they are kept by those, and that of all calls under ()."""
     from router_core.ledger import queries
 
-    found = queries.latency(ledger, (), since, until)
+    ask: Callable[[Ledger, Sequence[str], date | None, date | None], list[LatencyLine]] = queries.latency
+    if exact:
+        from router_core.ledger.engines.exact import exact_latency
+
+        ask = exact_latency
+    found = ask(ledger, (), since, until)
     if keys and all(key in queries.LATENCY_BY for key in keys):
-        found += queries.latency(ledger, keys, since, until)
+        found += ask(ledger, keys, since, until)
     return {line.keys: line for line in found}
 
 

@@ -1,13 +1,10 @@
-"""Days summed by DuckDB, two at a time in processes of their own: from the ledger's rows, or an archive's Parquet."""
+"""Days summed by DuckDB in processes of their own: from the ledger's rows, or an archive's Parquet."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from importlib.util import find_spec
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +15,7 @@ import pyarrow.compute as pc
 from router_core.errors import InputError
 from router_core.ledger.bulk import Row
 from router_core.ledger.dimensions import KINDS
+from router_core.ledger.engines.apart import apart
 from router_core.ledger.engines.texts import TEXTS, columns, numbered, sum_day
 from router_core.ledger.manifest import Manifest
 from router_core.ledger.parts import DECISIONS, PARTS, Part
@@ -28,7 +26,6 @@ from router_core.ledger.store import Ledger
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_WORKERS = 2
 _MEMORY = "256MB"  # of each, beyond the rows of a day
 
 Names = Sequence[tuple[str, str, int]]
@@ -48,22 +45,12 @@ class DuckDb:
         """Yield the cells of days, those of ``archives`` from there; raises ``LedgerError`` where reading fails."""
         url = ledger.engine.url.render_as_string(hide_password=False)
         names = [(kind, name, number) for kind in KINDS for number, name in ledger.dimension_names(kind).items()]
-        workers = max(1, min(_WORKERS, os.cpu_count() or 1, len(days) // 8))  # one begins quicker than two
-        # Not forked: a child must not share open databases with its parent.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            waiting = [
-                pool.submit(_sum, url, day, ledger.days.id_range(day, day), names, _paths(archives.get(day), day))
-                for day in days
-            ]
-            try:
-                for done in as_completed(waiting):
-                    found = done.result()
-                    if found is not None:
-                        day, generation, tables = found
-                        rows = dict(zip(TEXTS, map(_rows, tables), strict=True))
-                        yield sum_day(day, generation, rows.__getitem__)
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        tasks = [(url, day, ledger.days.id_range(day, day), names, _paths(archives.get(day), day)) for day in days]
+        for found in apart(_sum, tasks):
+            if found is not None:
+                day, generation, tables = found
+                rows = dict(zip(TEXTS, map(_rows, tables), strict=True))
+                yield sum_day(day, generation, rows.__getitem__)
 
 
 def _paths(archive: Manifest | None, day: int) -> dict[str, str]:
