@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from router_core.cli import main
 from router_core.errors import InputError
-from router_core.projection.backtest import Protocol, Scored, run, score_outcomes, summary
+from router_core.projection.backtest import run, summary
+from router_core.projection.drawn import Protocol, Scored, score_outcomes
 from router_core.projection.outcomes import read_outcomes
 
 NOW_MS = 1_795_449_600_000
 MODELS = ("small", "middle", "large")
 EASY = ("sum", "add", "name", "list", "color", "day")
 HARD = ("prove", "integral", "statute", "enzyme", "theorem", "quantum")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Small matrices are solved fastest by one thread, as the command has it."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +102,21 @@ def test_the_truth_lies_inside_our_intervals_and_not_inside_the_naive_ones(score
         assert row("quality", "replay", direction)["coverage"] >= 0.85
 
 
+def test_replays_prove_what_they_say_in_narrower_intervals_than_plain_ones(scored: Scored) -> None:
+    rows = summary(run(scored, Protocol(0.05, replays=100), range(60)))
+
+    def row(measure: str, method: str) -> dict[str, float]:
+        found = [one for one in rows if (one["target"], one["colour"]) == ("all", "all")]
+        both = [one for one in found if (one["measure"], one["method"]) == (measure, method)]
+        weight = sum(one["shown"] for one in both)
+        return {name: sum(one["shown"] * one[name] for one in both) / weight for name in ("coverage", "bias", "width")}
+
+    for measure in ("quality", "cost"):
+        assert row(measure, "proof")["coverage"] >= 0.94
+        assert abs(row(measure, "proof")["bias"]) <= 0.003
+    assert row("quality", "proof")["width"] <= 0.9 * row("quality", "replay")["width"]
+
+
 def test_a_fifth_of_labels_is_enough_for_wider_intervals(scored: Scored) -> None:
     full, fifth = (
         next(one for one in summary(run(scored, Protocol(0.1, share), range(6))) if one["method"] == "models")
@@ -116,6 +141,38 @@ def test_the_command_prints_what_other_programs_rely_on(folder: Path, capsys: py
     assert {row["method"] for row in rows} == {"ours", "models", "envelope", "naive", "replay"}
     assert {row["measure"] for row in rows} == {"cost", "quality"}
     assert "assumed" in captured.err  # nobody sells models of these names
+
+
+def test_how_many_work_on_it_makes_no_difference(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for workers in ("1", "2"):
+        with pytest.raises(SystemExit) as done:
+            main(
+                ["backtest", str(folder), "--tiers", "small,large", "--resamples", "6", "--workers", workers, "--json"]
+            )
+        assert done.value.code == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+
+
+def test_the_command_back_tests_trials_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def ran(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as done:
+            main(["backtest", str(folder), "--tiers", "small,large", "--resamples", "2", *arguments])
+        captured = capsys.readouterr()
+        return int(done.value.code or 0), captured.out, captured.err
+
+    code, out, _ = ran("--trial", "30", "--json")
+    assert code == 0
+    assert {row["method"] for row in json.loads(out)} == {"proof", "replay"}
+    code, out, err = ran("--trial", "30")
+    assert code == 0
+    assert "trials in" in err
+    assert "proof" in out
+    for arguments, sentence in ((("--trial", "3"), "10 at least, not 3"), (("--trial", "900"), "ask for fewer")):
+        code, _, err = ran(*arguments)
+        assert code == 2
+        assert sentence in err
 
 
 def test_without_tiers_the_cheapest_and_the_best_are_taken(folder: Path) -> None:

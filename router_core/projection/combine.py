@@ -10,7 +10,11 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_PRIOR_WEIGHT = 1.0  # observations' worth with which the expected variance joins a stratum's own
+_PRIOR_WEIGHT = 1.0  # observations' worth with which the expected variance's proportions join a stratum's own
+# Observations' worth with which its size joins; more for skewed values: a log has seen tails that a sample may miss.
+_LOG_WEIGHT, _LOG_WEIGHT_SKEWED = 10.0, 40.0
+_MOST_MISSED = 10.0
+_LEAST_FREE = 0.3  # of a unit's own departure, however much it drew the power towards itself
 _RESAMPLES = 999
 
 
@@ -47,8 +51,9 @@ class Predictors:
 class Sample:
     """Units drawn without replacement: ``stratum`` (n,) of each, among ``counts`` (H,) units of the strata.
 
-    ``expected_variance`` (H,) is that of one unit within its stratum. Its proportions join what the sample shows, so
-    that a handful of equal answers in one stratum is not taken for certainty.
+    ``expected_variance`` (H,) is that of one unit within its stratum, as a log of many more units knows it. It joins
+    what the sample shows, so that a handful of equal answers in one stratum is not taken for certainty, nor a sample
+    without the rare unit that is ten times as dear for the whole of them.
     """
 
     stratum: Ints
@@ -68,7 +73,14 @@ class Sample:
 
 
 def estimate_total(
-    values: Floats, predictors: Predictors, sample: Sample, *, added_variance: float = 0.0, skewed: bool = False
+    values: Floats,
+    predictors: Predictors,
+    sample: Sample,
+    *,
+    added_variance: float = 0.0,
+    skewed: bool = False,
+    alike: Floats | None = None,
+    least: float = 0.0,
 ) -> Total:
     """Estimate the total of a quantity that is known of the sampled units only, ``values`` (n,).
 
@@ -76,25 +88,33 @@ def estimate_total(
     it: unbiased whatever the predictors are worth. Power is tuned to make the variance least, as in PPI++
     (Angelopoulos, Duchi, Zrnic 2023); over strata that is the survey statistician's regression estimator.
     ``added_variance`` is doubt from elsewhere. Of ``skewed`` values, such as costs, the interval comes from a
-    studentised bootstrap instead of Student's t.
+    studentised bootstrap instead of Student's t. ``alike`` (n,) is what the sample's ``expected_variance`` is about,
+    where that is not ``values``; the variance found is never taken to be under the share ``least`` of it.
     """
     from scipy.special import stdtrit
 
-    power, used = _tuned(values, predictors, sample)
+    power, leverage = _tuned(values, predictors, sample)
     rest = values - predictors.values @ power
     spare = float(np.maximum(sample.drawn - 1, 0).sum())
-    freedom = max(spare - used, 1.0)
-    total, one = _summed(rest[None], sample, spare / freedom)
+    freedom = max(spare - float(leverage.sum()), 1.0)
+    total, _ = _summed(rest[None], sample)
     value = float(predictors.totals @ power + total[0])
-    error = (float(one[0] @ sample.lever) + added_variance) ** 0.5
-    least, most = -float(stdtrit(freedom, 0.975)), float(stdtrit(freedom, 0.975))
+    # A unit that drew the power towards itself lies closer than others will: HC3 of the regression literature.
+    apart = rest + _centred(rest[:, None], sample)[:, 0] * (1 / np.maximum(1 - leverage, _LEAST_FREE) - 1)
+    _, one = _summed(apart[None], sample)
+    # Widened after the bootstrap has found how such a sample departs, or its quantiles would take it back again.
+    known = _LOG_WEIGHT_SKEWED if skewed else _LOG_WEIGHT
+    missed = (spare + known * _missed(values if alike is None else alike, sample)) / (spare + known)
+    variance = max(missed * float(one[0] @ sample.lever), least * float(sample.expected_variance @ sample.lever))
+    error = (variance + added_variance) ** 0.5
+    least_t, most = -float(stdtrit(freedom, 0.975)), float(stdtrit(freedom, 0.975))
     if skewed and error:
-        least, most = _studentised(rest, sample, spare / freedom)
-    return Total(value, value - most * error, value - least * error, tuple(power.tolist()))
+        least_t, most = _studentised(apart, sample)
+    return Total(value, value - most * error, value - least_t * error, tuple(power.tolist()))
 
 
-def _tuned(values: Floats, predictors: Predictors, sample: Sample) -> tuple[Floats, float]:
-    """Return the power of each predictor, and how many degrees of freedom the sample spent on finding it."""
+def _tuned(values: Floats, predictors: Predictors, sample: Sample) -> tuple[Floats, Floats]:
+    """Return the power of each predictor, and each unit's leverage on it, (n,); these sum to the freedom it took."""
     drawn, lever = sample.drawn, sample.lever
     spare = np.maximum(drawn - 1, 0)
     # In units of the variance expected, so that what the sample shows can be weighed against what was expected.
@@ -105,7 +125,16 @@ def _tuned(values: Floats, predictors: Predictors, sample: Sample) -> tuple[Floa
     belief = np.diag(predictors.doubt**-2.0)
     told = centred.T @ (weight * _centred(values[:, None], sample)[:, 0])
     power = np.asarray(np.linalg.solve(shown + belief, told + belief @ predictors.power), dtype=np.float64)
-    return power, float(np.trace(np.linalg.solve(shown + belief, shown)))
+    leverage: Floats = weight * np.einsum("ij,ij->i", centred, np.linalg.solve(shown + belief, centred.T).T)
+    return power, leverage
+
+
+def _missed(values: Floats, sample: Sample) -> float:
+    """Return by what factor the variance expected exceeds what the sample shows, from 1 to 10."""
+    spare = np.maximum(sample.drawn - 1, 1)
+    shown = np.bincount(sample.stratum, _centred(values[:, None], sample)[:, 0] ** 2, len(sample.counts)) / spare
+    expected = float(sample.lever @ sample.expected_variance)
+    return min(max(expected / max(float(sample.lever @ shown), 1e-300), 1.0), _MOST_MISSED)
 
 
 def _centred(values: Floats, sample: Sample) -> Floats:
@@ -116,15 +145,12 @@ def _centred(values: Floats, sample: Sample) -> Floats:
     return centred
 
 
-def _summed(rest: Floats, sample: Sample, widen: float) -> tuple[Floats, Floats]:
-    """Return the total and one unit's variance by stratum, (B,) and (B, H), of every sample, rows of ``rest`` (B, n).
-
-    ``widen`` makes up for the degrees of freedom already spent.
-    """
+def _summed(rest: Floats, sample: Sample) -> tuple[Floats, Floats]:
+    """Return the total, (B,), and one unit's variance by stratum, (B, H), of every sample, rows of ``rest`` (B, n)."""
     drawn, expected = sample.drawn, np.maximum(sample.expected_variance, 1e-300)
     member = (sample.stratum[:, None] == np.arange(len(drawn))).astype(float)
     means = rest @ member / np.maximum(drawn, 1)
-    squares = widen * np.maximum(rest**2 @ member - drawn * means**2, 0)
+    squares = np.maximum(rest**2 @ member - drawn * means**2, 0)
     spare = np.maximum(drawn - 1, 0)
     scale = ((squares / expected).sum(axis=1, keepdims=True) + 1) / (spare.sum() + 1)
     one = (squares + _PRIOR_WEIGHT * scale * expected) / (spare + _PRIOR_WEIGHT)
@@ -132,7 +158,7 @@ def _summed(rest: Floats, sample: Sample, widen: float) -> tuple[Floats, Floats]
     return total, one
 
 
-def _studentised(rest: Floats, sample: Sample, widen: float) -> tuple[float, float]:
+def _studentised(rest: Floats, sample: Sample) -> tuple[float, float]:
     """Return the quantiles at 2.5 and 97.5 % of the departure from the mean in standard errors, by resampling."""
     random = np.random.default_rng(len(rest))
     order = np.argsort(sample.stratum, kind="stable")
@@ -140,8 +166,8 @@ def _studentised(rest: Floats, sample: Sample, widen: float) -> tuple[float, flo
     drawn = sample.drawn
     size, first = drawn[sorted_.stratum], (np.cumsum(drawn) - drawn)[sorted_.stratum]
     picked = order[(random.random((_RESAMPLES, len(rest))) * size).astype(np.int64) + first]
-    centre, _ = _summed(rest[None], sample, widen)
-    totals, one = _summed(rest[picked], sorted_, widen)
+    centre, _ = _summed(rest[None], sample)
+    totals, one = _summed(rest[picked], sorted_)
     # Resamples are drawn with replacement, so each stratum's own mean varies by (n - 1) / n of what it would.
     lever = sample.counts.astype(float) ** 2 * np.maximum(drawn - 1, 1) / np.maximum(drawn, 1) ** 2
     spread = np.sqrt(np.maximum(one @ lever, 1e-300))

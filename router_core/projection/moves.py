@@ -107,13 +107,13 @@ class Moves:
         return mask
 
     @classmethod
-    def of(cls, preview: Preview, target: RoutingConfig) -> Moves:
+    def of(cls, preview: Preview, target: RoutingConfig | Target) -> Moves:
         """Find what a configuration's boundaries and pins would move; raises ``ConfigError`` where its tiers differ.
 
-        How much is explored stays as it is live.
+        How much is explored stays as it is live. Boundaries may be given as numbers too.
         """
         cube, tally = preview.cube, preview.cube.tally
-        wanted = Target.of(target, cube.features, cube.tiers)
+        wanted = target if isinstance(target, Target) else Target.of(target, cube.features, cube.tiers)
         old, new = preview.live.tier_of(), wanted.tier_of()
         feature, score = np.nonzero(old != new)
         was, becomes = old[feature, score], new[feature, score]

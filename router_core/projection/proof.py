@@ -19,6 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 _LEAST = 10  # replays for an interval, unless fewer were asked for
 _LEAST_LABELS = 20  # for a logged answer that nobody graded to be taken for an average one
+_LEAST_VARIANCE = 0.6  # of that the log expects: where failures are rare, a lucky sample shows too few
 _ANY = 1e6  # the doubt about a power that only the sample can tell
 
 
@@ -186,9 +187,8 @@ def _quality(
         np.array([1.0, -0.5]),
         np.array([0.5, 0.5]),
     )
-    return estimate_total(weight * values, predictors, sample, added_variance=added_variance).scaled(
-        1 / trial.decisions
-    )
+    found = estimate_total(weight * values, predictors, sample, added_variance=added_variance, least=_LEAST_VARIANCE)
+    return found.scaled(1 / trial.decisions)
 
 
 def _cost(
@@ -210,7 +210,15 @@ def _cost(
         np.array([1.0, 0.0]),
         np.array([0.5, _ANY]),
     )
-    return estimate_total(weight * values, predictors, sample, added_variance=trial.cost_others, skewed=True)
+    new = np.array([0.0 if one.cached else float(outcome.cost_nusd or 0) for one, outcome in pairs])
+    return estimate_total(
+        weight * values,
+        predictors,
+        sample,
+        added_variance=trial.cost_others,
+        skewed=True,
+        alike=weight * new,
+    )
 
 
 def _less(one: float | None, other: float | None) -> float:

@@ -86,12 +86,22 @@ class Rivals:
         return np.asarray((goes != self._live[:, None]) & (tiers == self._live[:, None]))
 
 
-def replay(difference: Floats, share: float, random: np.random.Generator) -> Answer:
-    """A plain replay of 100 moved requests: both answers graded, the mean difference times the share moved."""
-    chosen = random.choice(len(difference), min(REPLAYED, len(difference)), replace=False)
-    values = difference[chosen]
-    mean, error = float(values.mean()), float(values.std(ddof=1) if len(values) > 1 else 0.0) / np.sqrt(len(values))
-    reach = 1.96 * error
+def replay(
+    difference: Floats, share: float, random: np.random.Generator, count: int = REPLAYED, others: int = 0
+) -> Answer:
+    """A plain replay of some moved requests: both answers graded, the mean difference times the share moved.
+
+    Its interval is Student's, and knows how many moved requests there are besides, and how many ``others`` change
+    that could not have been drawn.
+    """
+    from scipy.special import stdtrit
+
+    every = len(difference)
+    chosen = random.choice(every, min(count, every), replace=False)
+    values, drawn = difference[chosen], len(chosen)
+    mean, spread = float(values.mean()), float(values.std(ddof=1)) if drawn > 1 else 0.0
+    error = spread * (max(1 / drawn - 1 / every, 0) + others / every**2) ** 0.5
+    reach = float(stdtrit(max(drawn - 1, 1), 0.975)) * error
     return Answer(share * mean, share * (mean - reach), share * (mean + reach))
 
 
