@@ -94,6 +94,8 @@ def warm() -> None:
         if last is not None:
             view = filters.last(last, filters.USUAL)
             preview(now, view.since, view.until)
+            for each in (view, view.before()):
+                calls(now, each)
     except TierwiseError:
         return
 
