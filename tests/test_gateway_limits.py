@@ -20,7 +20,10 @@ from gateways import Gateway, gateway, write_config
 from prometheus_client.parser import text_string_to_metric_families
 from upstream import upstream
 
-from router_core.decision import Status
+from router_core.complexity.classify import Classifier
+from router_core.complexity.score import Score
+from router_core.decision import Request, Status
+from router_core.gateway.app import create_app
 from router_core.gateway.chat import Chat
 from router_core.gateway.engine import Engine
 from router_core.gateway.patience import PatientProtocol
@@ -212,3 +215,33 @@ async def test_a_body_that_does_not_come_is_a_408(db_path: Path) -> None:
         await engine.close()
     assert sent[0]["status"] == 408
     assert json.loads(sent[1]["body"])["error"]["code"] == "request_timeout"
+
+
+class Broken(Classifier):
+    """A classifier with a mistake in it."""
+
+    def classify(self, request: Request) -> Score:
+        raise RuntimeError("a secret of the inside")
+
+
+async def test_a_mistake_within_the_gateway_is_a_500_that_tells_nothing_of_the_inside(
+    db_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps({"messages": HELLO}).encode()}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with open_ledger(db_path) as ledger:
+        engine = Engine(ledger)
+        router = engine.router
+        router.adopt(router.config, version=2, classifier=Broken(router.config))
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+        await create_app(engine)(scope, receive, send)
+        await engine.close()
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"])["error"]["message"] == "the gateway failed on this request; its log says why"
+    assert "a secret of the inside" in caplog.text

@@ -13,7 +13,10 @@ SHORT = 8
 _FEWEST = 5  # answers of a feature before their mean is worth anything
 _MEMORY = 0.02  # what one more answer weighs once there are many: the last fifty or so count
 _TOKENS_A_WORD = 1.35
-_WORDS = re.compile(r"\b(\d{1,5})[ -]words?\b|\b(one|a single) word\b", re.IGNORECASE)
+# Looked for from the word that all of these have, which is quickly found; then what stands before it is read.
+_WORDS = re.compile(r"[ -]words?\b")
+_HOW_MANY = re.compile(r"\b(?:(\d{1,5})|one|a single)\Z", re.IGNORECASE)
+_LONGEST = 10  # characters of "a single", with something before them
 
 
 class Lengths:
@@ -35,8 +38,8 @@ class Lengths:
         feature's latest answers.
         """
         text = excerpt(request.text)
-        if "word" in text:
-            asked = _WORDS.search(text)
+        for word in _WORDS.finditer(text):
+            asked = _HOW_MANY.search(text[max(0, word.start() - _LONGEST) : word.start()])
             if asked is not None:
                 return round(int(asked[1]) * _TOKENS_A_WORD) if asked[1] else SHORT
         if request.expected_format == "classification":

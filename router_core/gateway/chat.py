@@ -63,11 +63,13 @@ class Chat:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a caller who goes away ends the work on it, at the model too."""
+        begun = False
         try:
             body, request = await self._request(scope, receive)
             router = self._engine.router
             with Leaving(receive, most_s=router.config.stream_timeout + _SPARE_S):
                 answer = await router.complete(body, request)
+                begun = True
                 if answer.chunks is None:
                     content = self._dialect.whole(answer.body)
                     headers = [_JSON, (b"content-length", b"%d" % len(content)), *_facts(answer)]
@@ -77,6 +79,12 @@ class Chat:
                     await _deliver(answer, answer.chunks, self._dialect, send)
         except TierwiseError as error:
             await _refuse(error, self._dialect, send)
+        except Exception:
+            if begun:
+                raise
+            # The traceback is in the log; callers learn only whose fault it is.
+            _log.exception("a request could not be served")
+            await _refuse(TierwiseError("the gateway failed on this request; its log says why"), self._dialect, send)
 
     async def _request(self, scope: Scope, receive: Receive) -> tuple[dict[str, Any], Request]:
         said: dict[str, str | None] = {}
