@@ -34,7 +34,7 @@ def prices(ledger: Ledger) -> PriceBook:
 def load(ledger: Ledger, content: bytes | str, format: str = "auto", **options: Any) -> Report:
     """Import a file of this content."""
     raw = content.encode() if isinstance(content, str) else content
-    source = Source(io.BytesIO(raw), "a file")
+    source = Source(io.BytesIO(raw), "a file", options.pop("rates", ()))
     return import_source(ledger, source, format, hash_key=KEY, prices=prices(ledger), **options)
 
 

@@ -17,6 +17,8 @@ from imports import as_csv, as_lines, kept, load, spend_log
 from test_import_reports import cost, page
 from test_import_tools import generation_span, observation, resource_spans
 
+from router_core.errors import InputError
+from router_core.exchange.currencies import parse_rates
 from router_core.exchange.export import NAMES, export
 from router_core.exchange.invoice import read_invoice
 from router_core.exchange.reconcile import reconcile
@@ -197,3 +199,26 @@ def test_another_currency_is_never_counted_as_dollars(ledger: Ledger) -> None:
     bill = page(cost(1.25), euros)
     invoice = read_invoice(Source(io.BytesIO(bill.encode()), "bill.json"))
     assert ([line.billed_nusd for line in invoice.lines], len(invoice.rejected)) == ([1_250_000_000], 1)
+
+
+def test_money_in_another_currency_counts_at_the_rate_stated_and_dated(ledger: Ledger) -> None:
+    euros = [cost(100.0, amount={"value": 100.0, "currency": "eur"}), cost(1.25)]
+    rates = parse_rates(["EUR=1.0843@2026-11-01", "eur = 1.1 @ 2026-11-21", "GBP=1.3@2020-01-01"])
+    report = load(ledger, page(*euros), rates=rates)
+    assert (report.loaded, report.rejected, report.reported_cost_nusd) == (2, 0, 108_430_000_000 + 1_250_000_000)
+    said = "amounts in EUR were counted at 1.0843 US dollars, the rate of 2026-11-01"
+    assert any(said in sentence for sentence in report.sentences())
+    bill = "day,model,cost,currency\n2026-11-20,gpt-4.1-mini,100,EUR\n2026-11-22,gpt-4.1-mini,100,EUR\n"
+    invoice = read_invoice(Source(io.BytesIO(bill.encode()), "bill.csv", rates))
+    assert [line.billed_nusd for line in invoice.lines] == [108_430_000_000, 110_000_000_000]
+    assert len(reconcile(ledger, invoice).notes) == 2  # each rate with its date
+    late = read_invoice(Source(io.BytesIO((bill + "2020-01-01,m,1,EUR\n").encode()), "bill.csv", rates))
+    assert "no rate of it is stated for 2020-01-01" in late.rejected[0].reason
+
+
+@pytest.mark.parametrize(
+    "text", ["", "EUR", "EUR=1.08", "EUR=1,08@2026-11-20", "EUR=0@2026-11-20", "EUR=1@soon", "€=1@x"]
+)
+def test_a_rate_that_cannot_be_read_is_told_in_a_sentence(text: str) -> None:
+    with pytest.raises(InputError, match=r"EUR=1\.08@2026-11-20"):
+        parse_rates([text])

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from router_core.exchange.reconcile import Reconciliation
 
 
+RateOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="EUR=1.08@DATE", help="What another currency is worth in US dollars from a day on."),
+]
+
+
 @app.command("import")
 def import_(
     format: Annotated[
@@ -28,6 +34,7 @@ def import_(
     score: Annotated[
         list[str] | None, typer.Option(help="A score that is the answer's quality; by default the first met.")
     ] = None,
+    rate: RateOption = None,
     rejects: Annotated[Path | None, typer.Option(help="Where bad rows go; by default FILE.rejects.jsonl.")] = None,
     db: DbOption = DEFAULT_DB,
     config: Annotated[
@@ -37,6 +44,7 @@ def import_(
 ) -> None:
     """Import a log or a report of another tool, told by its content; importing it again changes nothing."""
     from router_core.cli.ledgers import open_with_config
+    from router_core.exchange.currencies import parse_rates
     from router_core.exchange.load import import_file
     from router_core.gateway.engine import key_path
     from router_core.ledger.rollup import refresh
@@ -53,6 +61,7 @@ def import_(
                 format,
                 hash_key=read_hash_key(key_path(ledger)),
                 scores=tuple(score or ()),
+                rates=parse_rates(rate or ()),
                 rejects=rejects,
                 progress=step,
             )
@@ -127,11 +136,13 @@ def reconcile(
         Path, typer.Argument(help="OpenAI costs, an Anthropic cost report, or a CSV: day, model, cost.")
     ],
     tolerance: Annotated[float, typer.Option(min=0, max=1, help="Share of a bill that may differ.")] = 0.01,
+    rate: RateOption = None,
     all_lines: Annotated[bool, typer.Option("--all", help="Also show the lines that agree.")] = False,
     db: DbOption = DEFAULT_DB,
     json: JsonOption = False,
 ) -> None:
     """Set what was metered here against what a provider billed, by provider, model and UTC day."""
+    from router_core.exchange.currencies import parse_rates
     from router_core.exchange.reconcile import reconcile_file
     from router_core.ledger.rollup import refresh
     from router_core.ledger.store import open_ledger
@@ -140,7 +151,7 @@ def reconcile(
     with open_ledger(db, create=False) as ledger:
         replay_spool(ledger)
         refresh(ledger)
-        result = reconcile_file(ledger, invoice, tolerance=tolerance)
+        result = reconcile_file(ledger, invoice, tolerance=tolerance, rates=parse_rates(rate or ()))
     if json:
         print_json(result.plain())
         return

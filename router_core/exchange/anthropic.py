@@ -7,8 +7,9 @@ from typing import Any
 
 from router_core.exchange.buckets import span_bucket
 from router_core.exchange.calls import MeteredSpend
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import BadRowError, in_dollars, mapping, name, nano_dollars, total, usage
-from router_core.exchange.format import Format, Notes, of_buckets, results
+from router_core.exchange.format import Format, of_buckets, results
 from router_core.usage import Usage
 
 SOURCE = "anthropic"
@@ -47,11 +48,11 @@ def _usage(result: Mapping[str, Any]) -> Usage | None:
 
 def charged(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
     """Read one result of a cost report; amounts there are cents as text."""
-    in_dollars(row.get("currency"))
-    cost_nusd = nano_dollars(row.get("amount"), "the amount", per_dollar=_CENTS)
+    day, starts, ends = span_bucket(row.get("starting_at"), row.get("ending_at"))
+    worth = in_dollars(row.get("currency"), day, notes)
+    cost_nusd = nano_dollars(row.get("amount"), "the amount", per_dollar=_CENTS, worth=worth)
     if cost_nusd is None:
         raise BadRowError("the amount is missing")
-    day, starts, ends = span_bucket(row.get("starting_at"), row.get("ending_at"))
     return MeteredSpend(
         source=ANALYTICS if "list_amount" in row else COSTS,
         day=day,
@@ -62,7 +63,7 @@ def charged(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
         meter=name(row.get("token_type")) or name(row.get("cost_type")) or name(row.get("description")),
         account=_account(row),
         requests=total(row.get("requests"), "requests"),
-        list_cost_nusd=nano_dollars(row.get("list_amount"), "list_amount", per_dollar=_CENTS),
+        list_cost_nusd=nano_dollars(row.get("list_amount"), "list_amount", per_dollar=_CENTS, worth=worth),
         reported_cost_nusd=cost_nusd,
     )
 

@@ -21,10 +21,15 @@ def day_bucket(value: Any, what: str) -> tuple[date, int, int]:
     return day, starts, starts + _DAY_MS
 
 
+def utc_day(at_ms: int) -> date:
+    """Return the UTC date of a time in UTC epoch milliseconds."""
+    return _EPOCH + timedelta(days=at_ms // _DAY_MS)
+
+
 def span_bucket(start: Any, end: Any) -> tuple[date, int, int]:
     """Return (day, start, end) of a bucket given by two times; it is filed under the UTC day in which it starts."""
     starts = instant(start, "the start of the bucket")
     ends = instant(end, "the end of the bucket") if end not in (None, "") else starts + _DAY_MS
     if ends <= starts:
         raise BadRowError("the bucket ends before it starts")
-    return _EPOCH + timedelta(days=starts // _DAY_MS), starts, ends
+    return utc_day(starts), starts, ends

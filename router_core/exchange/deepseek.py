@@ -8,8 +8,9 @@ from typing import Any
 
 from router_core.exchange.buckets import span_bucket
 from router_core.exchange.calls import MeteredSpend
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import BadRowError, decimal, name, nano_dollars, shown, total, usage
-from router_core.exchange.format import Format, Notes, of_rows
+from router_core.exchange.format import Format, of_rows
 
 SOURCE = "deepseek"
 

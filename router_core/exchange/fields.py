@@ -6,12 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from math import isfinite
 from typing import Any
 
+from router_core.exchange import currencies
 from router_core.usage import Usage
 
 _MOST_TOKENS = 2**31 - 1
@@ -20,6 +21,7 @@ _FIRST_MS = 946_684_800_000  # 2000-01-01: an earlier time is a wrong unit, not 
 _LAST_MS = 4_102_444_800_000  # 2100-01-01
 _MOST_NUSD = 2**62
 _NANO = Decimal(1_000_000_000)
+_ONE = Decimal(1)
 _LONGEST_NAME = 200
 _KEPT = 1000  # of a text, before it is cleaned
 _NOTHING = frozenset(("", "null", "none", "None", "NULL"))
@@ -96,34 +98,36 @@ def decimal(value: Any, what: str) -> Decimal | None:
     return number
 
 
-def nano_dollars(value: Any, what: str, *, per_dollar: int = 1) -> int | None:
-    """Return an amount in nano-dollars, rounded half to even once; ``per_dollar`` is 100 where it is in cents."""
-    if value.__class__ is float and isfinite(value) and -1e6 < value < 1e6 and per_dollar == 1:
+def nano_dollars(value: Any, what: str, *, per_dollar: int = 1, worth: Decimal = _ONE) -> int | None:
+    """Return an amount in nano-dollars, rounded half to even once.
+
+    ``per_dollar`` is 100 where it is in cents; ``worth`` is what one unit of its currency is worth in US dollars.
+    """
+    if value.__class__ is float and isfinite(value) and -1e6 < value < 1e6 and per_dollar == 1 and worth == 1:
         return round(value * 1e9)  # well below a nano-dollar from the decimal that was written
     number = decimal(value, what)
     if number is None:
         return None
-    nano = (number * _NANO / per_dollar).to_integral_value()
+    nano = (number * worth * _NANO / per_dollar).to_integral_value()
     if not -_MOST_NUSD < nano < _MOST_NUSD:
         raise BadRowError(f"{what} is {value}, which no bill can mean")
     return int(nano)
 
 
-def cost(value: Any, what: str, *, per_dollar: int = 1) -> int | None:
+def cost(value: Any, what: str, *, per_dollar: int = 1, worth: Decimal = _ONE) -> int | None:
     """Return what one call cost in nano-dollars; a call costs nothing at the least."""
-    nano = nano_dollars(value, what, per_dollar=per_dollar)
+    nano = nano_dollars(value, what, per_dollar=per_dollar, worth=worth)
     if nano is not None and nano < 0:
         raise BadRowError(f"{what} is negative ({value})")
     return nano
 
 
-def in_dollars(currency: Any) -> None:
-    """Refuse an amount that is not in US dollars; nothing given means dollars."""
-    code = str(currency or "").strip().upper()
-    if code not in ("", "USD", "$", "US$"):
-        raise BadRowError(
-            f"the currency is {shown(currency)}; only USD can be added up, so convert the amounts and write USD"
-        )
+def in_dollars(currency: Any, day: date, notes: Counter[str]) -> Decimal:
+    """Return what one unit of a currency is worth in US dollars on a UTC day; refuses it where nobody stated that."""
+    try:
+        return currencies.worth(currency, day, notes)
+    except ValueError as error:
+        raise BadRowError(f"the currency is {shown(currency)}; {error}") from None
 
 
 def milliseconds(value: Any, what: str, *, per_unit: int = 1) -> int | None:

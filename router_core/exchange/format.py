@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,12 +10,12 @@ from typing import Any, Literal
 from router_core.errors import UsageError
 from router_core.exchange.calls import Item, Rejected
 from router_core.exchange.columns import Columns
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import BadRowError
 from router_core.exchange.source import Source
 from router_core.exchange.table import Row, rows
 from router_core.exchange.values import Value, values
 
-Notes = Counter[str]
 Convert = Callable[[Mapping[str, Any], Notes], Item | list[Item] | None]
 
 NOT_A_CALL = "rows that tell of no model call or judgement were left out"

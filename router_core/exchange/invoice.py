@@ -10,8 +10,9 @@ from typing import Any
 from router_core.errors import InputError
 from router_core.exchange.buckets import day_bucket
 from router_core.exchange.calls import MeteredSpend, Rejected
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import BadRowError, in_dollars, name, nano_dollars
-from router_core.exchange.format import Format, Notes, of_rows
+from router_core.exchange.format import Format, of_rows
 from router_core.exchange.providers import own_name
 from router_core.exchange.sniff import recognised
 from router_core.exchange.source import Source
@@ -38,11 +39,12 @@ class Billed:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """An invoice as read; ``rejected`` lines are no part of its sums."""
+    """An invoice as read; ``rejected`` lines are no part of its sums, and ``notes`` say what had to be assumed."""
 
     title: str
     lines: tuple[Billed, ...]
     rejected: tuple[Rejected, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_invoice(source: Source) -> Invoice:
@@ -65,7 +67,8 @@ def read_invoice(source: Source) -> Invoice:
     if not lines:
         why = f"; its first bad line ({rejected[0].line}): {rejected[0].reason}" if rejected else ""
         raise InputError(f"{found.title} holds no cost{why}", source=source.name)
-    return Invoice(found.title, tuple(lines), tuple(rejected))
+    notes = tuple(f"{note[:1].upper()}{note[1:]} ({number:,})." for note, number in source.notes.items() if number)
+    return Invoice(found.title, tuple(lines), tuple(rejected), notes)
 
 
 def _generic(source: Source) -> Format | None:
@@ -76,9 +79,9 @@ def _generic(source: Source) -> Format | None:
     provider, currency = _first(columns, _PROVIDER), _first(columns, _CURRENCY)
 
     def convert(row: Mapping[str, Any], notes: Notes) -> MeteredSpend:
-        in_dollars(row.get(currency) if currency else None)
         on, starts, ends = day_bucket(row[day], day)
-        billed = nano_dollars(str(row[amount]).strip().removeprefix("$"), amount)
+        worth = in_dollars(row.get(currency) if currency else None, on, notes)
+        billed = nano_dollars(str(row[amount]).strip().removeprefix("$"), amount, worth=worth)
         if billed is None:
             raise BadRowError(f"{amount} is missing")
         given = name(row.get(provider)).lower() if provider else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from router_core.decision import QualitySource, Status
 from router_core.exchange.calls import ImportedCall, Quality
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import (
     BadRowError,
     cost,
@@ -19,7 +20,7 @@ from router_core.exchange.fields import (
     share,
     usage,
 )
-from router_core.exchange.format import Format, Notes, of_rows, of_values
+from router_core.exchange.format import Format, of_rows, of_values
 from router_core.exchange.outcomes import status_of
 from router_core.exchange.providers import own_name
 from router_core.usage import Usage

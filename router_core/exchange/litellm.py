@@ -8,6 +8,7 @@ from typing import Any
 from router_core.decision import Kind, Status, Strategy
 from router_core.exchange.calls import ImportedCall, Item, Joins
 from router_core.exchange.columns import Columns
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import (
     BadRowError,
     cost,
@@ -20,7 +21,7 @@ from router_core.exchange.fields import (
     truth,
     usage,
 )
-from router_core.exchange.format import Format, Notes, of_values
+from router_core.exchange.format import Format, of_values
 from router_core.exchange.outcomes import status_of
 from router_core.exchange.providers import own_name
 from router_core.exchange.source import Source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from router_core.errors import InputError
 from router_core.exchange.calls import Item
-from router_core.exchange.format import Notes, converted
+from router_core.exchange.currencies import Notes
+from router_core.exchange.format import converted
 from router_core.exchange.litellm import spend_log
 from router_core.exchange.load import import_items
 from router_core.exchange.report import Report
@@ -59,7 +59,7 @@ def capture(
         mark = f"captured litellm {place}"
         before = ledger.meta(mark)
         begin = since if before is None else datetime.fromisoformat(before) - _LONGEST
-        notes: Notes = Counter()
+        notes = Notes()
         report = Report("LiteLLM database", "calls", notes=notes)
         items = _items(connection, begin, until, notes)
         left = import_items(ledger, items, report, place, hash_key=hash_key, until_ms=round(until.timestamp() * 1000))

@@ -16,6 +16,7 @@ from router_core.exchange import bulk
 from router_core.exchange.assemble import Assembler, Made
 from router_core.exchange.calls import Evaluation, ImportedCall, Item, MeteredSpend, Rejected
 from router_core.exchange.columns import Columns
+from router_core.exchange.currencies import Rate
 from router_core.exchange.format import NOT_A_CALL
 from router_core.exchange.judgements import Judgements
 from router_core.exchange.metering import Metering
@@ -44,23 +45,25 @@ def import_file(
     prices: PriceBook | None = None,
     hash_key: bytes | None = None,
     scores: Sequence[str] = (),
+    rates: Sequence[Rate] = (),
     rejects: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Import a file, "-" being standard input; importing it again changes nothing.
 
-    ``scores`` names the scores that are the answer's quality (the first one met, unless given). Rows that cannot be
+    ``scores`` names the scores that are the answer's quality (the first one met, unless given), ``rates`` what other
+    currencies are worth. Rows that cannot be
     used go to ``rejects``, by default the file's name with ``.rejects.jsonl``. Raises ``InputError`` where the file
     cannot be read, is of no known format or would be mixed with simulated traffic, and ``LedgerError`` where the ledger
     fails; what was written stays.
     """
     with ExitStack() as stack:
         if str(path) == "-":
-            source = Source(sys.stdin.buffer, "standard input")
+            source = Source(sys.stdin.buffer, "standard input", rates)
             aside = Path("stdin.rejects.jsonl")
         else:
             try:
-                source = Source(stack.enter_context(open(path, "rb")), str(path))
+                source = Source(stack.enter_context(open(path, "rb")), str(path), rates)
             except OSError as error:
                 raise InputError(f"the file cannot be read: {error.strerror}", source=str(path)) from None
             aside = Path(f"{path}.rejects.jsonl")

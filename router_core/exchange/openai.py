@@ -7,8 +7,9 @@ from typing import Any
 
 from router_core.exchange.buckets import span_bucket
 from router_core.exchange.calls import Item, MeteredSpend
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import BadRowError, in_dollars, name, nano_dollars, total, truth, usage
-from router_core.exchange.format import Format, Notes, of_buckets, of_rows, results
+from router_core.exchange.format import Format, of_buckets, of_rows, results
 from router_core.usage import Usage
 
 SOURCE = "openai"
@@ -54,11 +55,10 @@ def charged(row: Mapping[str, Any], notes: Notes) -> MeteredSpend | list[Item]:
         if isinstance(amount, dict)
         else (row.get("amount_value"), row.get("amount_currency"))
     )
-    in_dollars(currency)
-    cost_nusd = nano_dollars(value, "the amount")
+    day, starts, ends = span_bucket(row.get("start_time"), row.get("end_time"))
+    cost_nusd = nano_dollars(value, "the amount", worth=in_dollars(currency, day, notes))
     if cost_nusd is None:
         raise BadRowError("the amount is missing")
-    day, starts, ends = span_bucket(row.get("start_time"), row.get("end_time"))
     model, meter = line_item(name(row.get("line_item")))
     return MeteredSpend(
         source=COSTS,

@@ -8,6 +8,7 @@ from typing import Any
 from router_core.decision import Status
 from router_core.exchange.buckets import day_bucket
 from router_core.exchange.calls import ImportedCall, MeteredSpend
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import (
     BadRowError,
     cost,
@@ -21,7 +22,7 @@ from router_core.exchange.fields import (
     truth,
     usage,
 )
-from router_core.exchange.format import Format, Notes, of_rows, of_values
+from router_core.exchange.format import Format, of_rows, of_values
 
 SOURCE = "openrouter"
 """Also the provider: it bills every call, whoever serves it."""

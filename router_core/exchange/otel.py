@@ -8,7 +8,9 @@ from typing import Any
 
 from router_core.decision import Kind, QualitySource, Status
 from router_core.errors import UsageError
+from router_core.exchange.buckets import utc_day
 from router_core.exchange.calls import Evaluation, ImportedCall, Item, Joins, Quality, Rejected
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import (
     BadRowError,
     cost,
@@ -21,7 +23,7 @@ from router_core.exchange.fields import (
     shown,
     usage,
 )
-from router_core.exchange.format import NOT_A_CALL, Format, Notes
+from router_core.exchange.format import NOT_A_CALL, Format
 from router_core.exchange.outcomes import status_of
 from router_core.exchange.providers import own_name
 from router_core.exchange.source import Source
@@ -125,7 +127,7 @@ def _call(span: Mapping[str, Any], own: Attributes, known: Attributes, routed: b
     provider, model = own_name(_first(own, _PROVIDER), asked or served)
     if not model:
         raise BadRowError("the span names no model")
-    in_dollars(own.get("gen_ai.usage.cost.currency"))
+    worth = in_dollars(own.get("gen_ai.usage.cost.currency"), utc_day(started), notes)
     error = name(own.get("error.type"))
     status = span.get("status")
     failed = bool(error) or _dict(status).get("code") in (2, "STATUS_CODE_ERROR")
@@ -153,7 +155,7 @@ def _call(span: Mapping[str, Any], own: Attributes, known: Attributes, routed: b
             count(_first(own, _REASONING), "reasoning tokens"),
             notes,
         ),
-        reported_cost_nusd=cost(_first(own, _COST), "cost"),
+        reported_cost_nusd=cost(_first(own, _COST), "cost", worth=worth),
         latency_ms=max(ended - started, 0),
         ttft_ms=milliseconds(_first(own, _FIRST_CHUNK), "time to first chunk", per_unit=1000),
         trace=f"{trace}:{span.get('parentSpanId')}" if routed else "",

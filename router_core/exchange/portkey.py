@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from router_core.decision import Status, Strategy
+from router_core.exchange.buckets import utc_day
 from router_core.exchange.calls import ImportedCall, Joins
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import (
     BadRowError,
     cost,
@@ -19,7 +21,7 @@ from router_core.exchange.fields import (
     truth,
 )
 from router_core.exchange.fields import usage as usage_of
-from router_core.exchange.format import Format, Notes, of_values
+from router_core.exchange.format import Format, of_values
 from router_core.exchange.outcomes import status_of
 from router_core.exchange.providers import own_name
 
@@ -36,7 +38,8 @@ def log(row: Mapping[str, Any], notes: Notes) -> ImportedCall:
         raise BadRowError("the id is missing")
     if not model:
         raise BadRowError("ai_model is missing")
-    in_dollars(row.get("cost_currency"))
+    started = instant(row.get("created_at"), "created_at", notes)
+    worth = in_dollars(row.get("cost_currency"), utc_day(started), notes)
     ok = truth(row.get("is_success")) is not False
     metadata = mapping(row.get("metadata"))
     trace = name(row.get("trace_id"))
@@ -48,7 +51,7 @@ def log(row: Mapping[str, Any], notes: Notes) -> ImportedCall:
     return ImportedCall(
         source=SOURCE,
         request_id=identity,
-        started_at_ms=instant(row.get("created_at"), "created_at", notes),
+        started_at_ms=started,
         provider_name=provider,
         request_model=model,
         feature=name(metadata.get("feature")) or "default",
@@ -66,7 +69,7 @@ def log(row: Mapping[str, Any], notes: Notes) -> ImportedCall:
             count(completion.get("reasoning_tokens"), "reasoning tokens"),
             notes,
         ),
-        reported_cost_nusd=cost(row.get("cost"), "cost", per_dollar=_CENTS),
+        reported_cost_nusd=cost(row.get("cost"), "cost", per_dollar=_CENTS, worth=worth),
         latency_ms=milliseconds(row.get("response_time"), "response_time") or 0,
         cached=_HITS.get(str(row.get("cache_status") or "").upper()) if ok else None,
         trace=trace if falls_back else "",

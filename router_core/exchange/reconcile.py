@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from router_core.errors import InputError
+from router_core.exchange.currencies import Rate
 from router_core.exchange.invoice import Billed, Invoice, read_invoice
 from router_core.exchange.source import Source
 from router_core.ledger.days import day_number
@@ -75,11 +76,13 @@ class Reconciliation:
         return plain
 
 
-def reconcile_file(ledger: Ledger, path: str | Path, *, tolerance: float = TOLERANCE) -> Reconciliation:
+def reconcile_file(
+    ledger: Ledger, path: str | Path, *, tolerance: float = TOLERANCE, rates: Iterable[Rate] = ()
+) -> Reconciliation:
     """Set a file's invoice against the ledger; raises ``InputError`` where it is not an invoice."""
     try:
         with open(path, "rb") as stream:
-            invoice = read_invoice(Source(stream, str(path)))
+            invoice = read_invoice(Source(stream, str(path), rates))
     except OSError as error:
         raise InputError(f"the invoice cannot be read: {error.strerror}", source=str(path)) from None
     return reconcile(ledger, invoice, tolerance=tolerance)
@@ -103,7 +106,7 @@ def reconcile(ledger: Ledger, invoice: Invoice, *, tolerance: float = TOLERANCE)
         metered_nusd=sum(line.metered_nusd for line in lines),
         billed_nusd=sum(line.billed_nusd for line in lines),
         rejected=len(invoice.rejected),
-        notes=tuple(_notes(ledger, lines)),
+        notes=(*invoice.notes, *_notes(ledger, lines)),
     )
 
 

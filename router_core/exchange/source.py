@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from router_core.errors import InputError
 from router_core.exchange.calls import Rejected
+from router_core.exchange.currencies import Notes, Rate
 
 LONGEST_LINE = 16 * 2**20
 _HEAD = 2**20
@@ -57,14 +57,16 @@ class Block(NamedTuple):
 class Source:
     """One file, read once from its beginning; ``name`` is how sentences call it.
 
-    ``newline`` is what ends its lines; ``notes`` counts what readers had to assume. ``position`` is how many bytes
+    ``newline`` is what ends its lines; ``notes`` counts what readers had to assume, and holds the exchange rates they
+    may use. ``position`` is how many bytes
     were read of ``size`` (None where that is not known). Raises ``InputError`` where the file is empty, packed or
     binary.
     """
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: BinaryIO, name: str, rates: Iterable[Rate] = ()) -> None:
         self.name = name
-        self.notes: Counter[str] = Counter()
+        self.notes = Notes()
+        self.notes.rates = tuple(rates)
         self.position = 0
         self.size = _size(stream)
         self.stream = stream

@@ -7,8 +7,9 @@ from typing import Any
 
 from router_core.exchange.buckets import day_bucket
 from router_core.exchange.calls import MeteredSpend
+from router_core.exchange.currencies import Notes
 from router_core.exchange.fields import name, nano_dollars, total, usage
-from router_core.exchange.format import Format, Notes, of_values
+from router_core.exchange.format import Format, of_values
 
 SOURCE = "vercel"
 
