@@ -29,10 +29,10 @@ from decisions import DAY_MS, a_decision, traffic
 from decisions import NOON_MS as NOON
 from sqlmodel import Session
 from test_ledger_postgres import Server, _programs
+from view import look
 
 from router_core.decision import RoutingDecision
 from router_core.demo import fill
-from router_core.ledger import queries
 from router_core.ledger.cells import SPEND_HOURS
 from router_core.ledger.groups import Receipt
 from router_core.ledger.rollup import refresh
@@ -315,10 +315,3 @@ def sum_the_rows(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute(SPEND_HOURS, {"low": b"", "high": b"\xff" * 16}).fetchall()
     connection.close()
-
-
-def look(ledger: Ledger) -> None:
-    """What the first page asks."""
-    queries.window(ledger)
-    queries.spend(ledger, ["day", "tier", "status"])
-    queries.latency(ledger, ["tier"])
