@@ -174,13 +174,16 @@ def _assumed(found: Sequence[Outcome]) -> None:
     if not found:
         st.caption("Choose a scenario above, or build one.")
         return
+    everywhere = set(found[0].notes).intersection(*(one.notes for one in found)) if len(found) > 1 else set()
     with st.grid(2, min_column_width=250, gap="small"):
         for one in found:
             # The first sentence, on the traffic that comes again, is the same for all.
-            said = [*one.assumptions[1:], *one.notes] or [one.problem or "Nothing differs."]
+            own = [*one.assumptions[1:], *(note for note in one.notes if note not in everywhere)]
             with st.container(gap=None):
                 st.markdown(f"**{one.name}**{f' · {one.note}' if one.note else ''}")
-                st.caption(" ".join(said))
+                st.caption(" ".join(own or [one.problem or "Nothing differs."]))
+    for note in sorted(everywhere):
+        st.caption(f":material/info: {wording.sentence(note)}")
     first = next((one.assumptions[0] for one in found if one.assumptions), "")
     st.caption(f":material/replay: {first} They are set against what they cost and how good they were.")
 

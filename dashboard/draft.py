@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from router_core.config import RoutingConfig, set_values
+from router_core.config import RoutingConfig, diff_configs, set_values
 from router_core.errors import ConfigError
 
 EVERYWHERE = ""  # the scope of the global settings; any other scope is a feature's name
@@ -153,6 +153,25 @@ def difference(old: str, new: str) -> str:
     """Return what differs between two configurations written as YAML, as a unified diff; empty where nothing does."""
     changes = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
     return "\n".join(line for line in list(changes)[2:] if not line.startswith("@@"))
+
+
+def told(live: RoutingConfig, target: RoutingConfig) -> list[str]:
+    """Say what a target changes, boundaries first and in the order of the tiers: ``MEDIUM starts at 52, not 45``."""
+    found: list[tuple[tuple[str, int, str], str]] = []
+    for change in diff_configs(live, target):
+        path = str(change.path)
+        everywhere = re.fullmatch(r"tiers\.(.+)\.score_min", path)
+        own = re.fullmatch(r"features\.(.+)\.boundaries\.(.+)", path)
+        scope, tier = (own[1], own[2]) if own else (EVERYWHERE, everywhere[1] if everywhere else "")
+        if tier not in target.tier_names:
+            found.append((("\N{DEL}", 0, path), str(change)))
+            continue
+        before, after = live.boundaries(scope or None), target.boundaries(scope or None)
+        place = target.tier_names.index(tier)
+        who = f"{scope}: {tier}" if scope else tier
+        if before[place] != after[place]:
+            found.append(((scope, place, path), f"{who} starts at {after[place]}, not {before[place]}"))
+    return [sentence for _, sentence in sorted(found)]
 
 
 def _path(scope: str, name: str, live: RoutingConfig) -> str:

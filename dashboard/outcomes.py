@@ -34,7 +34,7 @@ def figures(projection: Projection) -> None:
             f"Cost, {wording.plural(projection.days, 'day')}",
             _or_range(cost.projected, cost.low, cost.high, cost.logged, wording.usd),
             None if unchanged else _signed(cost.change, wording.usd),
-            against=f"of {wording.usd(cost.logged)}",
+            against=f"of {_short(cost.logged)}",
             good="down",
             help="What the same requests would have cost under the draft, at list prices.",
         )
@@ -61,12 +61,11 @@ def figures(projection: Projection) -> None:
             "Requests moved",
             wording.share(support.moved_share),
             None if unchanged else f"{word} evidence",
-            against=f"{wording.share(support.unsupported_share)} new",
             good=good,
             arrow=False,
-            help=f"Of {wording.count(projection.decisions)} requests, those the draft gives to another tier. New are "
-            "those, of all requests, for which fewer than ten of like difficulty were judged on that tier: up to 2% is "
-            "good evidence, above 10% is too thin for a single figure.",
+            help=f"Of {wording.count(projection.decisions)} requests, those the draft gives to another tier. For "
+            f"{wording.share(support.unsupported_share)} of all, fewer than ten of like difficulty were judged on that "
+            "tier: up to 2% is good evidence, above 10% is too thin for a single figure.",
         )
 
 
@@ -89,6 +88,11 @@ def _served(projection: Projection, *, unchanged: bool) -> None:
         good="down",
         help="95th percentile of how long a call takes: one in twenty takes longer; the interval is of the change.",
     )
+
+
+def _short(nusd: int) -> str:
+    amount = nusd / NANO
+    return f"${amount:,.0f}" if amount >= 100 else wording.dollars(amount)
 
 
 def _seconds(ms: float | None, *, signed: bool = False) -> str:

@@ -30,8 +30,15 @@ _MOST: Final = 300
 def show(stamp: Stamp, view: View | None, today: date) -> None:
     """Ask for a list, show what it would change, and take what is ticked; nothing changes before that."""
     ui.heed()
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        source = st.segmented_control("List", [_SHIPPED, _FILE], default=_SHIPPED, required=True, key="refresh_source")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        source = st.segmented_control(
+            "List",
+            [_SHIPPED, _FILE],
+            default=_SHIPPED,
+            required=True,
+            key="refresh_source",
+            label_visibility="collapsed",
+        )
         asked = st.button("Compare", key="refresh_compare", icon=":material/difference:")
     file = None
     if source == _FILE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -10,17 +11,19 @@ import streamlit as st
 from dashboard import tables, wording
 from dashboard.filters import View
 
+_WORDS: Final = {"plain": "good", "amber": "thin", "red": "too thin"}
+_NOT_JUDGED: Final = "not judged"
+
 
 def side_by_side(frame: pd.DataFrame, view: View) -> None:
     """Show scenarios side by side, today first: cost, saving and quality with their intervals, and what backs them."""
     column = st.column_config
-    words = {"plain": "good", "amber": "thin", "red": "too thin"}
     shown = frame.assign(
         cost_between=_between(frame, "low", "high", wording.dollars),
         quality_between=_between(frame, "quality_low", "quality_high", wording.share),
         change_share=-100 * frame["saving"],
         moved=100 * frame["moved"],
-        evidence=frame["support"].map(lambda colour: [words[colour]] if colour else []),
+        evidence=frame.apply(_evidence, axis=1),
     )
     tables.show(
         shown,
@@ -36,14 +39,21 @@ def side_by_side(frame: pd.DataFrame, view: View) -> None:
             "moved": column.NumberColumn("Moved", format="%.1f%%", help="Requests that another tier would get."),
             "evidence": column.MultiselectColumn(
                 "Evidence",
-                options=list(words.values()),
-                color=["#0f9d6b33", "#f59e0b33", "#d6405a33"],
+                options=[*_WORDS.values(), _NOT_JUDGED],
+                color=["#0f9d6b33", "#f59e0b33", "#d6405a33", "#64748b2b"],
                 help="How well the log supports it; where it is too thin, only the range of quality is given.",
             ),
         },
         file=f"tierwise-scenarios-{view.since}-{view.until}.csv",
         alt="Scenarios side by side: cost, change and quality with intervals, requests, and evidence",
     )
+
+
+def _evidence(row: pd.Series) -> list[str]:
+    if not row["support"]:
+        return []
+    unknown = pd.isna(row["quality"]) and pd.isna(row["quality_low"])
+    return [_NOT_JUDGED if unknown else _WORDS[str(row["support"])]]
 
 
 def _between(frame: pd.DataFrame, low: str, high: str, write: Callable[[float], str]) -> pd.Series:

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.draft import EVERYWHERE, Draft, difference, nudged
+from dashboard.draft import (
+    EVERYWHERE,
+    EXPLORATION,
+    FLOOR,
+    STRATEGY,
+    THRESHOLD,
+    Draft,
+    difference,
+    nudged,
+    told,
+    value_of,
+)
 from router_core.config import RoutingConfig, default_config, dump_config
 from router_core.errors import ConfigError
 
@@ -80,3 +91,56 @@ def test_a_moved_boundary_pushes_its_neighbours_along_and_never_crosses(
 def test_a_draft_that_no_longer_fits_says_so(live: RoutingConfig) -> None:
     fewer = live.model_copy(update={"tiers": live.tiers[:2]})
     assert not Draft({EVERYWHERE: (0, 50, 75, 92)}).fits(fewer)
+
+
+def test_other_settings_are_part_of_the_draft_and_of_its_link(live: RoutingConfig) -> None:
+    draft = (
+        Draft()
+        .with_value(EVERYWHERE, EXPLORATION, "0.125", live)
+        .with_value(EVERYWHERE, THRESHOLD, "0.9", live)
+        .with_value("support_chat", STRATEGY, "cascade", live)
+        .with_value("support; chat, too.", FLOOR, "0.95", live)
+    )
+    config = draft.config(live)
+    assert (config.exploration.rate, config.cascade.acceptance_threshold) == (0.125, 0.9)
+    assert value_of(config, "support_chat", STRATEGY) == "cascade"
+    assert value_of(config, "support; chat, too.", FLOOR) == 0.95
+    assert value_of(config, "other", STRATEGY) == live.strategy
+    assert Draft.from_query(draft.to_query(live), live) == draft
+
+
+def test_a_setting_moved_back_leaves_nothing_to_push(live: RoutingConfig) -> None:
+    moved = Draft().with_value(EVERYWHERE, STRATEGY, "chain", live)
+    assert moved.changed
+    assert not moved.with_value(EVERYWHERE, STRATEGY, live.strategy, live).changed
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        ",providers.openai.base_url=http://elsewhere",
+        ",strategy=fast",
+        ",quality_floor=2",
+        "chat,exploration.rate=0.1",
+        ",quality_floor=0.9]",
+        ",baseline_model=gpt-5.2",
+    ],
+)
+def test_a_link_can_change_nothing_else(part: str, live: RoutingConfig) -> None:
+    with pytest.raises(ConfigError, match="no draft can change"):
+        Draft.from_query(part, live)
+
+
+def test_what_a_draft_changes_is_said_in_the_order_of_the_tiers(live: RoutingConfig) -> None:
+    draft = Draft().with_scope(EVERYWHERE, (0, 50, 76, 93), live).with_scope("chat", (0, 10, 76, 93), live)
+    draft = draft.with_value(EVERYWHERE, EXPLORATION, "0.25", live)
+    said = told(live, draft.config(live))
+    before = live.boundaries()
+    assert said[:4] == [
+        f"MEDIUM starts at 50, not {before[1]}",
+        f"COMPLEX starts at 76, not {before[2]}",
+        f"REASONING starts at 93, not {before[3]}",
+        f"chat: MEDIUM starts at 10, not {before[1]}",
+    ]
+    assert said[-1].startswith("exploration.rate: ")
+    assert told(live, live) == []

@@ -110,7 +110,7 @@ def _ask(stamp: Stamp, current: Round, key: bytes, live: Version, *, is_demo: bo
                 on_click=_choose,
                 kwargs={"quality": quality},
             )
-    with st.container(horizontal=True, gap="xsmall"):
+    with st.container(horizontal=True, gap="medium"):
         st.button("Skip", key="skip", shortcut="X", icon=":material/skip_next:", type="tertiary", on_click=_skip)
         st.button(
             "Change the last one",

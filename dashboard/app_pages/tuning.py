@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts, data, drafting, filters, levers, outcomes, standing, trying, ui, wording
-from dashboard.draft import EVERYWHERE, FLOOR, Draft, difference, nudged, value_of
+from dashboard.draft import EVERYWHERE, FLOOR, Draft, difference, nudged, told, value_of
 from dashboard.drafting import BASE, DRAFT, NOTE, REASON, keep
 from dashboard.filters import View
 from dashboard.traffic import Traffic
-from router_core.config import RoutingConfig, diff_configs, dump_config
+from router_core.config import RoutingConfig, dump_config
 from router_core.errors import NoSupportError
 from router_core.lifecycle.gate import floor_of, objections
 from router_core.lifecycle.trials import HeldTrial
@@ -238,7 +238,7 @@ def _review(
     if not text:
         st.caption(f"The draft equals version {live.version}, which is live. There is nothing to push.")
         return
-    for change in diff_configs(live.config, target):
+    for change in told(live.config, target):
         st.caption(f":material/arrow_right: {change}")
     with st.expander("As YAML"):
         st.code(text, language="diff")

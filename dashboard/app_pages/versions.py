@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, promise_charts, promises, tables, ui, wording
-from dashboard.draft import difference
+from dashboard.draft import difference, told
 from router_core.config import diff_configs, dump_config
 from router_core.errors import TierwiseError
 from router_core.lifecycle import versions
@@ -44,7 +44,7 @@ def main() -> None:
     with left, ui.card(f"What version {number} changed", f"against version {number - 1}" if before else "", key="diff"):
         if chosen.note:
             st.markdown(f"*{chosen.note}*")
-        changes = diff_configs(before.config, chosen.config) if before else []
+        changes = told(before.config, chosen.config) if before else []
         for change in changes[:MOST_CHANGES]:
             st.caption(f":material/arrow_right: {change}")
         text = difference(dump_config(before.config), dump_config(chosen.config)) if before else ""
