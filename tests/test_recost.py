@@ -18,6 +18,7 @@ from router_core.cli import main
 from router_core.decision import RoutingDecision
 from router_core.errors import InputError
 from router_core.ledger import recost as recosting
+from router_core.ledger.archive import archive
 from router_core.ledger.health import events
 from router_core.ledger.pages import decisions
 from router_core.ledger.price_rows import add_prices, read_prices
@@ -214,6 +215,24 @@ def test_jobs_are_undone_from_the_last_one_back(ledger: Ledger) -> None:
         undo_recost(ledger, first, author="Ada")
     with pytest.raises(InputError, match="there is no job 99"):
         undo_recost(ledger, 99, author="Ada")
+
+
+def test_days_that_went_to_an_archive_stay_as_they_are(ledger: Ledger, tmp_path: Path) -> None:
+    priced(ledger, *(a_decision(NOON_MS + number * DAY_MS) for number in range(4)))
+    dearer(ledger)
+    job = recost(ledger, FIRST, date(2026, 3, 2), author="Ada").job
+    assert job is not None
+    refresh(ledger)
+    before = {line.keys[0]: line.list_cost_nusd for line in spend(ledger, ("day",))}
+    archive(ledger, tmp_path / "archive", before=date(2026, 3, 2), prune=True)
+    result = recost(ledger, FIRST, LAST, author="Ada")
+    assert (result.pruned, result.days, result.changed) == ((FIRST,), 3, 2)
+    refresh(ledger)
+    assert {line.keys[0]: line.list_cost_nusd for line in spend(ledger, ("day",))}[FIRST] == before[FIRST]
+    assert result.job is not None
+    undo_recost(ledger, result.job, author="Ada")
+    with pytest.raises(InputError, match=f"the calls of {FIRST} went to an archive since"):
+        undo_recost(ledger, job, author="Ada")
 
 
 Run = Callable[..., tuple[int, str, str]]

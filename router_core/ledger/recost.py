@@ -59,6 +59,11 @@ _FORGET = sa.text("DELETE FROM recost_call WHERE job_id = :job AND decision_id >
 _TOUCHED = sa.text(
     "SELECT 1 FROM recost_call WHERE job_id = :job AND decision_id >= :low AND decision_id < :high LIMIT 1"
 )
+_GONE = sa.text(
+    "SELECT 1 FROM recost_call r LEFT JOIN attempt a ON a.decision_id = r.decision_id AND a.seq = r.seq "
+    "AND a.decision_id >= :low AND a.decision_id < :high "
+    "WHERE r.job_id = :job AND r.decision_id >= :low AND r.decision_id < :high AND a.seq IS NULL LIMIT 1"
+)
 _ADD_JOB = sa.text(
     "INSERT INTO recost_job (started_at_ms, author, note, first_day, last_day, calls, before_nusd, after_nusd) "
     "VALUES (:now, :author, :note, :first, :last, 0, 0, 0) RETURNING id"
@@ -200,9 +205,9 @@ def undo_recost(ledger: Ledger, job: int, *, author: str, progress: Progress | N
         raise InputError(f"job {job} was undone already")
     with ledger.reading() as connection:
         there = [day for day in days_with_rows(connection, ledger.days) if days["first"] <= day <= days["last"]]
-        for day in sorted(set(pruned_days(connection)) - set(there)):
+        for day in sorted(pruned_days(connection)):
             low, high = ledger.days.id_range(day, day)
-            if connection.execute(_TOUCHED, {"job": job, "low": low, "high": high}).first() is not None:
+            if connection.execute(_GONE, {"job": job, "low": low, "high": high}).first() is not None:
                 raise InputError(
                     f"the calls of {date_of(day)} went to an archive since, with what job {job} made of them"
                 )
