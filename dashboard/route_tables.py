@@ -39,14 +39,13 @@ def broken_down(frame: pd.DataFrame, by: str, view: View, *, order: Sequence[str
     shown = frame.assign(
         **{by: frame[by].replace("", NAMELESS[by])},
         interval=between,
-        per_success=frame["usd_per_thousand"] / 1000,
     )
     columns: dict[str, Any] = {
         by: column.TextColumn(BY[by], pinned=True, width=_WIDE.get(by, 125)),
         "usd": column.NumberColumn("Spend", format="dollar", width=76),
         "share": column.ProgressColumn("Share of spend", **tables.BAR, color="primary", width=98),
         "decisions": column.NumberColumn("Requests", format="localized", width=72),
-        "per_success": column.NumberColumn(
+        "usd_per_success": column.NumberColumn(
             "Per success", format="$%.5f", width=84, help="All cost divided by the requests that succeeded."
         ),
         "quality": column.NumberColumn("Quality", format="%.1f%%", width=62, help="Mean of judged answers."),

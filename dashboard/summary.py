@@ -66,7 +66,7 @@ def totals(lines: pd.DataFrame) -> Totals:
 
 
 def daily(lines: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a day: ``usd``, ``decisions``, ``quality``, ``failover_share``, ``usd_per_thousand``, ``priced``."""
+    """Return a row a day: ``usd``, ``decisions``, ``quality``, ``failover_share``, ``usd_per_success``, ``priced``."""
     days = lines.groupby("day", sort=True)[list(_SUMMED)].sum()
     good = lines[lines["status"] == OK].groupby("day")["decisions"].sum().reindex(days.index, fill_value=0)
     return pd.DataFrame(
@@ -75,7 +75,7 @@ def daily(lines: pd.DataFrame) -> pd.DataFrame:
             "decisions": days["decisions"],
             "quality": _over(days["quality_ppm_sum"] / MILLION, days["labelled"]),
             "failover_share": _over(days["failovers"], days["decisions"]),
-            "usd_per_thousand": _over(days["list_cost_nusd"] / NANO * 1000, good),
+            "usd_per_success": _over(days["list_cost_nusd"] / NANO, good),
             "priced": _over(days["priced_attempts"], days["priced_attempts"] + days["unpriced_attempts"]),
         }
     )
@@ -93,7 +93,7 @@ def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
             "share": groups["list_cost_nusd"] / whole if whole else 0.0,
             "daily": pd.Series({name: list(row) for name, row in zip(days.index, days.to_numpy(), strict=True)}),
             "decisions": groups["decisions"],
-            "usd_per_thousand": _over(groups["list_cost_nusd"] / NANO * 1000, good),
+            "usd_per_success": _over(groups["list_cost_nusd"] / NANO, good),
             "quality": _over(groups["quality_ppm_sum"] / MILLION, groups["labelled"]),
             "labelled": groups["labelled"],
             "quality_sum": groups["quality_ppm_sum"] / MILLION,

@@ -33,8 +33,8 @@ def breakdown(frame: pd.DataFrame, key: str, title: str, view: View) -> None:
             "share": column.ProgressColumn("Share of spend", **BAR, color="primary"),
             "daily": column.AreaChartColumn("Daily spend", color="gray", width="small"),
             "decisions": column.NumberColumn("Requests", format="localized"),
-            "usd_per_thousand": column.NumberColumn(
-                "Per 1k successes", format="$%.2f", help="All cost divided by thousands of requests that succeeded."
+            "usd_per_success": column.NumberColumn(
+                "Per success", format="$%.5f", help="All cost divided by the requests that succeeded."
             ),
             "quality": column.ProgressColumn("Quality", **BAR, color="green", help="Mean of judged answers."),
             "labelled": column.NumberColumn("Judged", format="localized", help="Answers the quality rests on."),
@@ -186,36 +186,6 @@ def price_rows(frame: pd.DataFrame) -> None:
         },
         file="tierwise-prices.csv",
         alt="Dated prices of one model, newest first",
-    )
-
-
-def tiers(frame: pd.DataFrame, latency: pd.DataFrame, order: Sequence[str], view: View) -> None:
-    """Show what each tier costs, how good it is and how fast, in the order of the ladder."""
-    column = st.column_config
-    place = {tier: index for index, tier in enumerate(order)}
-    joined = frame.merge(latency.drop(columns="attempts"), on="tier", how="left")
-    joined = joined.sort_values("tier", key=lambda names: names.map(place).fillna(len(place)))
-    seconds = {name: f"{name}_s" for name in ("p50", "p95", "p99")}
-    joined = joined.assign(**{field: joined[f"{name}_ms"] / 1000 for name, field in seconds.items()})
-    show(
-        joined.assign(tier=joined["tier"].replace("", NAMELESS["tier"])),
-        key="tiers_table",
-        columns={
-            "tier": column.TextColumn("Tier", pinned=True),
-            "decisions": column.NumberColumn("Requests", format="localized"),
-            "usd": column.NumberColumn("Spend", format="dollar"),
-            "share": column.ProgressColumn("Share of spend", **BAR, color="primary"),
-            "usd_per_thousand": column.NumberColumn("Per 1k successes", format="$%.2f"),
-            "quality": column.ProgressColumn("Quality", **BAR, color="green"),
-            "labelled": column.NumberColumn("Judged", format="localized"),
-            "failover_share": column.NumberColumn("Fall-backs", format="%.1f%%"),
-            **{
-                field: column.NumberColumn(name, format="%.1f s", help="Latency of calls, for all teams and features.")
-                for name, field in seconds.items()
-            },
-        },
-        file=f"tierwise-tiers-{view.since}-{view.until}.csv",
-        alt="Requests, spend, quality, fall-backs and latency of each tier",
     )
 
 

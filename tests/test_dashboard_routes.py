@@ -26,7 +26,7 @@ demo_source, empty_app, demo_app = apps.demo_source, apps.empty_app, apps.demo_a
 @pytest.mark.parametrize("by", ["model", "feature", "team", "provider", "route"])
 def test_each_way_to_break_it_down_adds_up_to_all(by: str, demo_app: Path) -> None:
     app = opened("tiers", compare=by.capitalize(), days="90d")
-    tables = [frame.value for frame in app.dataframe if by in frame.value and "per_success" in frame.value]
+    tables = [frame.value for frame in app.dataframe if by in frame.value and "usd_per_success" in frame.value]
     assert len(tables) == 1
     ((cost, requests),) = rows(demo_app, "SELECT SUM(list_cost_nusd) / 1e9, SUM(decisions) FROM spend_cell")
     assert tables[0]["usd"].sum() == pytest.approx(cost)
@@ -45,7 +45,7 @@ def test_tiers_stand_in_the_order_of_the_ladder_with_how_long_calls_took(demo_ap
 
 def test_nonsense_to_compare_by_falls_back_to_models(demo_app: Path) -> None:
     app = opened("tiers", compare="<b>")
-    assert any("model" in frame.value and "per_success" in frame.value for frame in app.dataframe)
+    assert any("model" in frame.value and "usd_per_success" in frame.value for frame in app.dataframe)
 
 
 def flowing(**changes: object) -> dict[str, object]:

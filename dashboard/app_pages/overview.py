@@ -121,7 +121,7 @@ def _figures(stamp: Stamp, view: View, lines: pd.DataFrame, now: Totals, before:
             wording.usd(now.cost_per_success_nusd),
             _relative(now.cost_per_success_nusd, then("cost_per_success_nusd")),
             good="down",
-            trend=smooth["usd_per_thousand"].dropna().tolist(),
+            trend=smooth["usd_per_success"].dropna().tolist(),
             help="All cost divided by the requests that succeeded.",
         )
         ui.metric(
