@@ -145,6 +145,7 @@ def test_the_readmes_example_runs(tmp_path: Path) -> None:
         shipped = yaml.safe_load((ROOT / "data" / "config.yaml").read_text())
         shipped["providers"] = {name: {"base_url": url} for name in shipped["providers"]}
         shipped["models"] = {name: {**model, "name": "ok"} for name, model in shipped["models"].items()}
+        shipped["exploration"] = {"rate": 0}
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "config.yaml").write_text(yaml.safe_dump(shipped))
         done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -56,8 +56,13 @@ class Bench:
     def __init__(self, settings: RoutingConfig | None = None, **arguments: Any) -> None:
         self.kept: list[RoutingDecision] = []
         self.now = 50.0
-        given = {"providers": {"p": RecordedProvider(OUTCOMES)}, "record": self.keep, **arguments}
-        self.router = Router(settings or config(), prices=PRICES, timer=lambda: self.now, hash_key=b"k" * 32, **given)
+        given = {
+            "providers": {"p": RecordedProvider(OUTCOMES)},
+            "record": self.keep,
+            "hash_key": b"k" * 32,
+            **arguments,
+        }
+        self.router = Router(settings or config(), prices=PRICES, timer=lambda: self.now, **given)
 
     async def keep(self, decision: RoutingDecision) -> None:
         self.kept.append(decision)
@@ -164,9 +169,7 @@ async def test_a_prompt_is_known_again_by_a_keyed_hash_of_64_bits() -> None:
     assert one == again != other
     assert one is not None
     assert -(2**63) <= one < 2**63
-    bench = Bench()
-    bench.router._hash_key = b"another key" * 3
-    assert (await bench.ask()).prompt_hash != one
+    assert (await Bench(hash_key=b"another key" * 3).ask()).prompt_hash != one
 
 
 async def test_an_answer_is_not_given_before_it_is_recorded() -> None:

@@ -12,14 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticSerializationError, to_json
-
 from router_core.complexity.classify import Classifier
 from router_core.complexity.lengths import Lengths
-from router_core.config import Cache, RoutingConfig, default_config, load_config, suggest
+from router_core.config import Cache, RoutingConfig, default_config, load_config
 from router_core.decision import Reason, Request, RoutingDecision, Status, Strategy, new_decision_id
-from router_core.errors import BudgetExceededError, InputError, ProviderError, UnknownModelError
-from router_core.policy import assign
+from router_core.errors import BudgetExceededError, InputError, ProviderError
 from router_core.prices import PriceBook
 from router_core.serving.budget import Purse
 from router_core.serving.cache import AnswerCache, AnswerStore, Hit, MemoryAnswers
@@ -33,7 +30,6 @@ from router_core.serving.draft import Draft
 from router_core.serving.embed import score_by_embedding
 from router_core.serving.failover import Endpoint, Failover, Try
 from router_core.serving.foreseen import call_nusd
-from router_core.serving.hashing import keyed_hash
 from router_core.serving.job import Job, direct
 from router_core.serving.judge import ask_judge, judge_call
 from router_core.serving.live import Live, prepare
@@ -43,9 +39,10 @@ from router_core.serving.plan import Plan
 from router_core.serving.providers import Provider, Reply
 from router_core.serving.providers.events import DONE
 from router_core.serving.recall import Recall
-from router_core.serving.requests import AUTO, body_of
+from router_core.serving.requests import body_of
 from router_core.serving.shadow import compare
 from router_core.serving.spending import set_aside, set_aside_nusd, settle
+from router_core.serving.start import Start
 
 if TYPE_CHECKING:
     from router_core.serving.providers import HttpSession
@@ -92,16 +89,15 @@ class Router:
         self._purse = purse
         self._loop: LoopThread | None = None
         self._loop_door = threading.Lock()
-        self._clock = clock
         self._timer = timer
         self._random = random
-        self._new_id = new_id
         self._hash_key = os.urandom(32) if hash_key is None else hash_key
         self._cache = AnswerCache(answers or MemoryAnswers(), self._hash_key)
         self._outdated: list[AnswerCache] = []  # requests under way may still use them
         self._session: HttpSession | None = None
         self._failover = Failover(timer=timer)
         self._conversations = Conversations()
+        self._start = Start(self._hash_key, self._conversations, clock=clock, timer=timer, random=random, new_id=new_id)
         self._summaries = Summaries()
         self._lengths = Lengths()
         self._live = self._prepare(config, version, classifier, prices, providers)
@@ -169,7 +165,7 @@ class Router:
             assert isinstance(asked, Mapping)  # a body that was checked
             body = asked
         live = self._live
-        draft = self._begin(live, body, request)
+        draft = self._start.draft(live, body, request)
         job = Job(live, body, draft, self._failover)
         plan = live.plans.of(request.feature)
         try:
@@ -294,7 +290,7 @@ class Router:
         score = await score_by_embedding(job, embedder)
         if score is not None:
             job.draft.score = score
-            self._assign(job.live, job.draft, job.draft.draw)
+            self._start.assign(job.live, job.draft)
 
     async def _ask_judge(self, job: Job) -> None:
         draft = job.draft
@@ -304,7 +300,7 @@ class Router:
         score = await ask_judge(job)
         if score is not None:
             draft.score = score
-            self._assign(job.live, draft, draft.draw)
+            self._start.assign(job.live, draft)
 
     def _prepare(
         self,
@@ -326,65 +322,6 @@ class Router:
             self._session = HttpSession()
         return http_providers(config, self._session)
 
-    def _begin(self, live: Live, body: Mapping[str, Any], request: Request) -> Draft:
-        started, decided_at_ms = self._timer(), self._clock()
-        config, name = live.config, body.get("model", AUTO)
-        feature = config.features.get(request.feature)
-        if feature is None and config.unknown_feature == "refuse" and request.feature != DEFAULT_FEATURE:
-            hint = suggest(request.feature, list(config.features))
-            raise InputError(f"{request.feature!r} is not a feature of this configuration; {hint}", source="feature")
-        team = request.team or (feature.team if feature is not None else None) or ""
-        routed = name == AUTO
-        if not routed and name not in live.chains.by_model:
-            raise UnknownModelError(name, tuple(config.models))
-        chain = () if routed else live.chains.by_model[name]
-        draft = Draft(
-            id=self._new_id(decided_at_ms),
-            decided_at_ms=decided_at_ms,
-            started=started,
-            config_version=live.version,
-            capture=config.capture,
-            prices=live.prices,
-            request=request,
-            team=team,
-            score=live.classifier.classify(request) if routed else None,
-            tier="" if routed else chain[0].tier,
-            reason=Reason.NAMED,
-            propensity=1.0,
-            chain=chain,
-            prompt_hash=self._prompt(body),
-            conversation_hash=self._conversation(team, request.conversation),
-        )
-        if routed:
-            draft.draw = self._random()
-            self._assign(live, draft, draft.draw)
-        return draft
-
-    def _assign(self, live: Live, draft: Draft, draw: float) -> None:
-        """Give a scored request its tier, and whom to ask there."""
-        config, warm = live.config, None
-        if draft.conversation_hash is not None:
-            warm = self._conversations.find(draft.conversation_hash, draft.started, config.sticky.warm_seconds)
-        assert draft.score is not None  # it was scored
-        assignment = assign(
-            draft.score, draft.request, config, draw=draw, warm_tier=warm.tier if warm is not None else None
-        )
-        draft.tier, draft.reason, draft.propensity = assignment.tier, assignment.reason, assignment.propensity
-        draft.chain = live.chains.by_tier[assignment.tier]
-        if warm is not None and assignment.reason == Reason.STICKY:
-            draft.chain = _led_by(draft.chain, warm.model)
-
-    def _prompt(self, body: Mapping[str, Any]) -> int:
-        try:
-            return keyed_hash(self._hash_key, to_json(body["messages"]))
-        except PydanticSerializationError as error:
-            raise InputError(f"cannot be written as JSON ({error})", source="messages") from None
-
-    def _conversation(self, team: str, conversation: str) -> int | None:
-        if not conversation:
-            return None
-        return keyed_hash(self._hash_key, f"{team}\0{conversation}".encode("utf-8", "replace"))
-
     async def _keep(self, draft: Draft, decision: RoutingDecision) -> None:
         final = draft.final
         if final is not None and final.usage is not None and decision.status == Status.OK:
@@ -394,8 +331,3 @@ class Router:
             await self._record(decision)
         if self._capture is not None and draft.captured:
             self._capture(draft.id, draft.request.text, draft.decided_at_ms, draft.capture.retention_days)
-
-
-def _led_by(chain: tuple[Endpoint, ...], model: str) -> tuple[Endpoint, ...]:
-    """Return the chain with one of its models first."""
-    return tuple(sorted(chain, key=lambda endpoint: endpoint.model != model))
