@@ -140,7 +140,7 @@ def test_a_scale_is_mapped_to_ones_own_traffic_without_grades(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["fit"], "give either a folder of graded prompts to fit on, or --scale-only"),
+        (["fit"], "give either a folder of graded prompts to fit on, --from-log, or --scale-only"),
         (["fit", "nowhere"], "nowhere: is not a folder"),
         (["fit", "nowhere", "--activate"], "--activate needs --db"),
         (["fit", "--scale-only", "nowhere.jsonl"], "nowhere.jsonl: cannot be read"),

@@ -1,12 +1,8 @@
-"""Many requests at once with a fifth of them met by faults: each is answered or refused, and everything adds up.
-
-``TIERWISE_SOAK`` sets how many requests are made; 2,000 without it.
-"""
+"""Many requests at once with a fifth of them met by faults: each is answered or refused, and everything adds up."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -19,7 +15,9 @@ import pytest
 from gateways import gateway, write_config
 from upstream import upstream
 
-REQUESTS = int(os.environ.get("TIERWISE_SOAK", "2000"))
+REQUESTS = 2_000
+"""The benchmark makes five times as many."""
+
 CONCURRENCY = 64
 MODELS = {"cheap": "chaos", "strong": "ok", "saved": "ok"}
 GROWTH_BYTES = 32 * 2**20
@@ -51,23 +49,28 @@ async def ask_many(url: str, count: int) -> tuple[Counter[int], set[bytes]]:
 
 @pytest.mark.slow
 def test_under_faults_every_request_is_answered_or_refused_and_every_attempt_is_on_record(tmp_path: Path) -> None:
+    soak(tmp_path, REQUESTS)
+
+
+def soak(folder: Path, requests: int) -> dict[str, float]:
+    """Make so many requests and see that everything adds up; return what was counted."""
     with upstream() as url:
-        config = write_config(tmp_path / "c.yaml", url, MODELS, timeout="1", cooldown_time="0")
+        config = write_config(folder / "c.yaml", url, MODELS, timeout="1", cooldown_time="0")
         config.write_text(config.read_text() + "fallbacks: {cheap: [saved]}\n")
-        with gateway(tmp_path / "ledger.db", config, UP_KEY="k") as served:
+        with gateway(folder / "ledger.db", config, UP_KEY="k") as served:
             process = psutil.Process(served.process.pid)
-            warm = REQUESTS // 4
+            warm = requests // 4
             first, told = asyncio.run(ask_many(served.url, warm))
             before = process.memory_info().rss
-            rest, told_too = asyncio.run(ask_many(served.url, REQUESTS - warm))
+            rest, told_too = asyncio.run(ask_many(served.url, requests - warm))
             grown = process.memory_info().rss - before
             assert httpx.get(f"{served.url}/healthz").json()["ledger"] == "ok"
         received = httpx.get(url.replace("/v1", "/totals")).json()
     statuses, told = first + rest, told | told_too
-    assert statuses.total() == REQUESTS
+    assert statuses.total() == requests
     assert set(statuses) <= RIGHT
-    assert statuses[200] > 0.9 * REQUESTS  # what one model fails the other answers; a stream cut late is told inside
-    with sqlite3.connect(tmp_path / "ledger.db") as ledger:
+    assert statuses[200] > 0.9 * requests  # what one model fails the other answers; a stream cut late is told inside
+    with sqlite3.connect(folder / "ledger.db") as ledger:
         kept = {bytes(key) for (key,) in ledger.execute("SELECT id FROM decision")}
         (attempts,) = ledger.execute("SELECT COUNT(*) FROM attempt").fetchone()
         tokens = ledger.execute("SELECT SUM(input_tokens) FROM attempt WHERE usage_source = 0").fetchone()[0]
@@ -76,7 +79,16 @@ def test_under_faults_every_request_is_answered_or_refused_and_every_attempt_is_
     assert kept == told
     # Every call the upstream received is on record; the few beyond those never reached it: a connection that was being
     # closed, a time-out before the request was out.
-    assert received["calls"] <= attempts <= received["calls"] + REQUESTS // 100
+    assert received["calls"] <= attempts <= received["calls"] + requests // 100
     assert tokens == received["input_tokens"]
-    assert sum(count for status, count in faults.items() if status != 0) > 0.15 * REQUESTS
+    assert sum(count for status, count in faults.items() if status != 0) > 0.15 * requests
     assert grown < GROWTH_BYTES
+    return {
+        "requests": statuses.total(),
+        "answered": statuses[200],
+        "attempts": attempts,
+        "failed attempts": sum(count for status, count in faults.items() if status != 0),
+        "calls the upstream counted": received["calls"],
+        "input tokens": tokens,
+        "MB grown": grown / 2**20,
+    }
