@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DB     ?= data/tierwise.db
 
-.PHONY: setup run test check bench lock clean servers screenshots
+.PHONY: setup run test check bench spark lock clean servers screenshots
 
 setup: $(STAMP)
 
@@ -34,6 +34,14 @@ test: setup servers
 bench: setup
 	$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-columns=min,median,max -s
 
+# Spark on a local cluster of two workers: its own tests, then every cell of a million decisions by every engine.
+# Apart from the other tests and pins, since it is 450 MB and minutes of two cores.
+spark: setup servers
+	@command -v java >/dev/null 2>&1 || { echo "Spark needs Java 17 (Debian: sudo apt-get install openjdk-17-jre-headless)"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints-spark.txt
+	$(BIN)/pytest tests/test_engines_spark.py
+	$(BIN)/pytest tests/benchmarks/test_scale.py -k engine --benchmark-enable -s
+
 # The tests want a real browser and real servers; install what is missing where that is allowed, else say so.
 servers:
 	@missing=""; \
@@ -52,6 +60,8 @@ lock: setup
 	$(BIN)/python -m pip install --quiet pip-tools
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 	  --no-emit-trusted-host --no-emit-options --extra dev --extra postgres --extra archive --output-file constraints.txt pyproject.toml
+	echo "pyspark>=4.0" | CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --output-file constraints-spark.txt -
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks

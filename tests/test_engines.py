@@ -149,4 +149,4 @@ def test_an_unknown_engine_is_one_sentence(ledger: Ledger, capsys: pytest.Captur
         main(["rollup", "--engine", "abacus", "--db", str(ledger.engine.url.database)])
 
     assert ended.value.code == 2
-    assert "--engine is sql, duckdb or spark, not 'abacus'" in capsys.readouterr().err
+    assert "--engine is auto, sql, duckdb or spark, not 'abacus'" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +21,12 @@ def rollup(
         bool, typer.Option("--rebuild", help="Sum every day anew, not only those that changed.")
     ] = False,
     engine: Annotated[
-        str, typer.Option("--engine", help="What sums: sql (the database itself), duckdb, or spark.")
-    ] = "sql",
+        str,
+        typer.Option(
+            "--engine",
+            help="What sums: sql (the database itself), duckdb, or spark; auto: sql, or duckdb to rebuild a file.",
+        ),
+    ] = "auto",
     master: Annotated[
         str, typer.Option("--master", help="Address of the Spark cluster, such as spark://host:7077.")
     ] = "local[*]",
@@ -46,6 +51,8 @@ def rollup(
         Progress(console=Console(stderr=True), transient=True) as bar,
     ):
         replayed = replay_spool(ledger)
+        if engine == "auto" and rebuild and ledger.engine.dialect.name == "sqlite" and find_spec("duckdb") is not None:
+            summing = _engine("duckdb", master, staging)
         task = bar.add_task("Summing days", total=None)
         report = refresh(
             ledger,
@@ -75,7 +82,7 @@ def rollup(
 
 
 def _engine(name: str, master: str, staging: Path | None) -> Engine | None:
-    if name == "sql":
+    if name in ("auto", "sql"):
         return None
     if name == "duckdb":
         from router_core.ledger.engines.by_duckdb import DuckDb
@@ -85,4 +92,4 @@ def _engine(name: str, master: str, staging: Path | None) -> Engine | None:
         from router_core.ledger.engines.by_spark import Spark
 
         return Spark(master, staging)
-    raise InputError(f"--engine is sql, duckdb or spark, not {name!r}")
+    raise InputError(f"--engine is auto, sql, duckdb or spark, not {name!r}")
