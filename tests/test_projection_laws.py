@@ -232,6 +232,16 @@ def test_features_moved_one_by_one_and_together_agree(seed: int, first: int, sec
     assert made.at_boundaries(together).cost.change == pytest.approx(made.glance(together)[0], abs=1)
 
 
+def test_what_nobody_was_sure_of_stays_where_it_is_and_is_no_evidence() -> None:
+    log = simulate(6, 2_000, plain=True)
+    unsure = replace(log.lines, reason=np.where(log.lines.score == 40, int(Reason.UNCERTAIN), log.lines.reason))
+    fixed = preview(replace(log, lines=unsure), 2)
+    assert fixed.cube.tally.decisions[..., 40].sum() == 0
+    assert fixed.cube.decisions == 2_000
+    same = fixed.at(set_values(log.config, ["boundaries.MEDIUM=41"]))  # only what scores 40 would move
+    assert (same.cost.change, same.quality.change, same.support.moved_share) == (0, 0.0, 0.0)
+
+
 def test_lines_of_a_log_can_be_taken_apart_and_put_together() -> None:
     log = simulate(2, 300)
     half = np.arange(len(log.lines.own)) < 100

@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_core.config import build_config, set_values
+from router_core.decision import Kind
 from router_core.errors import ConfigError, InputError, UnpricedModelError
 from router_core.prices import PriceBook
 from router_core.projection import Preview, Projection
+from router_core.projection.pricing import ESCALATION, FIXED
 from router_core.projection.scenario import Scenario, build_scenario
 from router_core.projection.whatif import WhatIf, what_if
 from tests.logs import Log, simulate
@@ -251,6 +253,50 @@ def test_an_unknown_model_costs_its_price_and_nothing_is_said_of_its_quality(log
     assert known.projection.quality.projected is None
     assert any("a trial would" in note for note in known.projection.notes)
     assert any("half to three times" in said for said in open_.assumptions)
+
+
+def test_another_classifier_changes_what_judging_complexity_costs_and_nothing_else(preview: Preview) -> None:
+    calls = preview.cube.calls
+    spent = int(calls.cost[calls.kind == Kind.CLASSIFIER].sum())
+    assert spent > 0
+    for factor in (0.0, 0.5, 2.0):
+        found = what_if(preview, scenario(calls={"classifier": factor}))
+        assert money(found.projection)[0] == pytest.approx((factor - 1) * spent, abs=1)
+        assert quality(found.projection) == (0.0, 0.0, 0.0)
+        assert f"{factor:.0%} of today's calls to judge complexity are made" in " ".join(found.assumptions)
+
+
+def test_without_a_cascade_escalations_cost_nothing_and_quality_is_a_range(preview: Preview) -> None:
+    calls, cube = preview.cube.calls, preview.cube
+    escalations = calls.part == ESCALATION
+    spent, count = int(calls.cost[escalations].sum()), int(calls.attempts[escalations].sum())
+    assert count > 0
+    off = what_if(preview, scenario(calls={"escalation": 0.0}))
+    assert money(off.projection)[0] == pytest.approx(-spent, abs=1)
+    # Each of them may have put a right answer in the place of a wrong draft, or have been for nothing.
+    kept = off.projection.quality
+    assert kept.change is None
+    assert kept.low == pytest.approx(-count / cube.decisions)
+    assert kept.high == 0.0
+    twice = what_if(preview, scenario(calls={"escalation": 2.0}))
+    assert money(twice.projection)[0] == pytest.approx(spent, abs=1)
+    assert twice.projection.quality.high == pytest.approx(count / cube.decisions)
+    assert any("Drafts are turned down 0% as often as today" in said for said in off.assumptions)
+
+
+def test_compression_saves_input_tokens_and_pays_whoever_shortens_them(preview: Preview, log: Log) -> None:
+    calls, cube = preview.cube.calls, preview.cube
+    own = (calls.feature == cube.features.index("feature-1")) & (calls.part != FIXED)
+    sent = calls.tokens[:, 0].astype(float)  # of these, none came from a provider's cache
+    of_input = calls.rates()[calls.price, 0]
+    cheapest = log.prices.history("acme", "model-SIMPLE")[0]
+    a_token = 1000 * float(cheapest.input_usd_per_mtok or 0) + 0.1 * 1000 * float(cheapest.output_usd_per_mtok or 0)
+    found = what_if(preview, scenario(compress={"feature-1": 0.6}))
+    expected = 0.4 * (a_token * sent[own].sum() - (sent * of_input)[own].sum())
+    assert money(found.projection)[0] == pytest.approx(expected, rel=1e-6)
+    told = " ".join(found.assumptions)
+    assert "60% of what is sent for feature-1 is left." in told
+    assert "model-SIMPLE reads what is left out and writes 10% of it as a summary" in told
 
 
 def test_every_part_says_what_it_assumes(preview: Preview) -> None:

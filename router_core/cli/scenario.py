@@ -38,6 +38,12 @@ def save(
     grow: Annotated[list[str], typer.Option(metavar="[FEATURE=]PERCENT", help="More or less traffic.")] = _EMPTY,
     cache_ttl: Annotated[list[str], typer.Option(metavar="[FEATURE=]SECONDS", help="Keep answers so long.")] = _EMPTY,
     batch: Annotated[list[str], typer.Option(metavar="[FEATURE=]PERCENT", help="Calls that go by batch.")] = _EMPTY,
+    compress: Annotated[
+        list[str], typer.Option(metavar="[FEATURE=]PERCENT", help="Share of the input left by compression.")
+    ] = _EMPTY,
+    calls: Annotated[
+        list[str], typer.Option(metavar="classifier|escalation=PERCENT", help="Such calls, of as many as now.")
+    ] = _EMPTY,
     why: Annotated[str, typer.Option("--note", help="What it is about; kept with it.")] = "",
     db: DbOption = DEFAULT_DB,
 ) -> None:
@@ -59,6 +65,10 @@ def save(
             "growth": {feature: _percent("--grow", text) for feature, text in _by_feature("--grow", grow).items()},
             "cache_ttl": _by_feature("--cache-ttl", cache_ttl),
             "batch": {feature: _percent("--batch", text) for feature, text in _by_feature("--batch", batch).items()},
+            "compress": {
+                one: _percent("--compress", text) for one, text in _by_feature("--compress", compress).items()
+            },
+            "calls": {kind: _percent("--calls", text) for kind, text in _pairs("--calls", calls).items()},
         }
     )
     with open_ledger(db, create=False) as ledger:

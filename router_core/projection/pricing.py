@@ -33,6 +33,7 @@ class Calls:
     where: Ints
     feature: Ints
     part: Ints
+    kind: Ints  # of attempt
     price: Ints
     rows: tuple[Price | None, ...]
     models: tuple[str, ...]
@@ -58,6 +59,7 @@ class Calls:
             where=where,
             feature=np.asarray(evidence.feature, dtype=np.int64),
             part=np.where(answering, ANSWER, np.where(escalation, ESCALATION, FIXED)),
+            kind=np.asarray(evidence.kind, dtype=np.int64),
             price=index.astype(np.int64),
             rows=tuple(known.get(int(number)) for number in ids),
             models=tuple(evidence.models),

@@ -11,10 +11,14 @@ from router_core.config import RoutingConfig, suggest
 from router_core.errors import InputError, UnpricedModelError
 from router_core.prices import Price, PriceBook
 from router_core.projection.cube import Cube
+from router_core.projection.pricing import nusd_per_token
 from router_core.projection.scenario import NewPrice, Scenario
 
 Rows = Mapping[int, Price]
 """Prices by the place of the row they replace, in ``cube.calls.rows``."""
+
+SUMMARY = 0.1
+"""Tokens that whoever shortens an input writes for one that is left out."""
 
 _Rates = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]
 
@@ -38,9 +42,9 @@ class Repricing:
         }
         self.said = tuple(self._say())
 
-    def rows(self, batch: float = 0.0, verbosity: float = 1.0) -> dict[int, Price]:
+    def rows(self, batch: float = 0.0, verbosity: float = 1.0, kept: float = 1.0) -> dict[int, Price]:
         """Return what replaces each row, with the share ``batch`` of the calls at batch prices; ``verbosity`` stands in
-        for that of swapped models where nobody knows it."""
+        for that of swapped models where nobody knows it, ``kept`` is the share of the input that is left."""
         found = {}
         for place, row in enumerate(self._rows):
             if row is None:
@@ -54,9 +58,17 @@ class Repricing:
                 new = _changed(new, named)
             if batch:
                 new = self._batched(new, batch)
+            if kept != 1:
+                new = _shortened(new, kept)
             if new != row:
                 found[place] = new
         return found
+
+    def summarising(self) -> tuple[str, float]:
+        """Return the model that shortens inputs, the first tier's first, and what that costs for a token left out."""
+        model = self._config.tiers[0].models[0]
+        sent, received, _, _ = nusd_per_token(self._price_of(model))
+        return model, sent + SUMMARY * received
 
     def without_batch(self) -> list[str]:
         """Return the models in use for which no batch price is known."""
@@ -169,6 +181,15 @@ def _talking(price: Price, verbosity: float) -> Price:
     """Return a price that charges for one output token what ``verbosity`` of them cost."""
     output = price.output_usd_per_mtok
     return replace(price, id=None, output_usd_per_mtok=None if output is None else output * Decimal(str(verbosity)))
+
+
+def _shortened(price: Price, kept: float) -> Price:
+    """Return a price that charges for a token sent what the share of it that is left costs."""
+    part = Decimal(str(kept))
+    plain, output, read, write = _rates(price)
+    sent = (None if rate is None else rate * part for rate in (plain, read, write))
+    plain, read, write = sent
+    return _with_rates(price, (plain, output, read, write))
 
 
 def _midnight(day: date) -> int:

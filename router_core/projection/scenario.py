@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -12,6 +12,8 @@ from router_core.errors import InputError
 
 EVERY = "*"
 """In place of a feature's name: every feature that is not named."""
+
+SideCall = Literal["classifier", "escalation"]
 
 _Rate = Annotated[float, Field(ge=0, le=1_000_000)]
 
@@ -51,7 +53,9 @@ class Scenario(_Part):
     ``settings`` are changes of the configuration (boundaries, pins, exploration), each ``PATH=VALUE``. ``prices_at``
     prices all calls at that day's prices; ``prices`` gives models others still. ``swaps`` are by tier. ``growth`` (0.2
     is a fifth more, -1 nothing left), ``cache_ttl`` (seconds; 0 is no cache) and ``batch`` (share of calls, 0..1) are
-    by feature, ``EVERY`` standing for those not named.
+    by feature, ``EVERY`` standing for those not named, and so is ``compress``, the share of the input that is left.
+    ``calls`` says how many calls of a kind are made for one of today's: to judge complexity (another classifier), or
+    after a draft was turned down (another threshold of the cascade; 0 is no cascade).
     """
 
     name: str = Field(min_length=1, max_length=80)
@@ -63,6 +67,8 @@ class Scenario(_Part):
     growth: Mapping[str, float] = Field(default_factory=dict)
     cache_ttl: Mapping[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     batch: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    compress: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    calls: Mapping[SideCall, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
 
     @field_validator("growth")
     @classmethod
@@ -78,7 +84,8 @@ class Scenario(_Part):
     @property
     def plain(self) -> bool:
         """Whether nothing differs but the configuration."""
-        return not (self.prices_at or self.prices or self.swaps or self.growth or self.cache_ttl or self.batch)
+        parts = (self.prices_at, self.prices, self.swaps, self.growth, self.cache_ttl, self.batch, self.compress)
+        return not (any(parts) or self.calls)
 
     def of(self, feature: str, values: Mapping[str, Any], otherwise: Any) -> Any:
         """Return what one of the mappings by feature says of a feature."""

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from router_core.config import RoutingConfig, set_values, suggest
+from router_core.decision import Kind
 from router_core.errors import InputError
 from router_core.projection.estimate import Preview
-from router_core.projection.pricing import FIXED
-from router_core.projection.repriced import Repricing, Rows
+from router_core.projection.pricing import ESCALATION, FIXED
+from router_core.projection.repriced import SUMMARY, Repricing, Rows
 from router_core.projection.result import Estimate, FeatureEstimate, Interval, Money, Projection, Share, Support
 from router_core.projection.reweighted import Repetition, Traffic
 from router_core.projection.scenario import EVERY, Scenario
@@ -22,6 +23,8 @@ from router_core.projection.target import SCORES, Target, unprojected
 from router_core.projection.verdict import Change, Ground, estimate, nothing_moves
 
 Floats = npt.NDArray[np.float64]
+
+_CLASSIFYING = (Kind.CLASSIFIER, Kind.EMBEDDING)
 
 VERBOSITIES = (0.5, 3.0)
 """How many output tokens a model may take for one of another's, where nobody knows: what was measured."""
@@ -60,7 +63,8 @@ def what_if(preview: Preview, scenario: Scenario, repeats: Mapping[str, Repetiti
     traffic = Traffic.of(preview, scenario, repeats or {})
     run = _Run(preview, scenario, _target(preview, target, scenario), traffic, prices)
     notes = [*preview.notes, *(() if target == preview.config else unprojected(preview.config, target))]
-    said = [_say_window(preview), *_say_target(preview, scenario), *prices.said, *traffic.said, *run.say_batch()]
+    said = [_say_window(preview), *_say_target(preview, scenario), *prices.said, *traffic.said]
+    said += [*run.say_batch(), *run.say_compressed(), *run.say_calls()]
     answered = sum(preview.cube.tally.decisions[:, :, preview.cube.tiers.index(name)].sum() for name in swaps)
     projection = run.project(
         notes, silent=[scenario.swaps[name].model for name in swaps] if answered else [], open_ended=_open(unknown)
@@ -79,7 +83,11 @@ class _Run:
         self, preview: Preview, scenario: Scenario, target: Target, traffic: Traffic, prices: Repricing
     ) -> None:
         self.preview, self.target, self.traffic, self.prices = preview, target, traffic, prices
-        self.batch = [float(scenario.of(name, scenario.batch, 0.0)) for name in preview.cube.features]
+        features = preview.cube.features
+        self.batch = [float(scenario.of(name, scenario.batch, 0.0)) for name in features]
+        self.kept = [float(scenario.of(name, scenario.compress, 1.0)) for name in features]
+        self.escalated = float(scenario.calls.get("escalation", 1.0))
+        self.classified = float(scenario.calls.get("classifier", 1.0))
 
     def project(self, notes: list[str], silent: Sequence[str], *, open_ended: bool) -> Projection:
         cube = self.preview.cube
@@ -122,6 +130,32 @@ class _Run:
             said.append(f"No batch price is known of {', '.join(missing)}; their calls cost what they do now.")
         return said
 
+    def say_compressed(self) -> list[str]:
+        names = self.preview.cube.features
+        asked = [index for index in range(len(names)) if self._asked(index) and self.kept[index] < 1]
+        said = [f"{self.kept[index]:.0%} of what is sent for {names[index]} is left." for index in asked]
+        if said:
+            model, _ = self.prices.summarising()
+            said.append(
+                f"{model} reads what is left out and writes {SUMMARY:.0%} of it as a summary; answers are taken to "
+                "stay as good and as long, which a trial would check."
+            )
+        return said
+
+    def say_calls(self) -> list[str]:
+        said = []
+        if self.classified != 1:
+            said.append(
+                f"{self.classified:.0%} of today's calls to judge complexity are made; scores are taken to stay what "
+                "they are, which another classifier's would not quite."
+            )
+        if self.escalated != 1:
+            said.append(
+                f"Drafts are turned down {self.escalated:.0%} as often as today, on every tier; whether the answers "
+                "this concerns are good is not known, so quality is a range that holds either."
+            )
+        return said
+
     def _asked(self, index: int) -> bool:
         return bool(self.preview.cube.decisions_by_feature[index])
 
@@ -160,8 +194,9 @@ class _Run:
         requests, calls = self.traffic.requests, self.traffic.calls
         changes, bill = [], 0.0
         for index in features:
-            rows = self.prices.rows(self.batch[index], verbosity)
-            fixed, answering = self._bill(index, rows)
+            plain, kept = self.prices.rows(self.batch[index], verbosity), self.kept[index]
+            rows = plain if kept == 1 else self.prices.rows(self.batch[index], verbosity, kept)
+            fixed, answering = self._bill(index, plain, rows)
             bill += requests[index] * (fixed + calls[index] * answering)
             changes.append(preview.change(self.target, index, rows))
         here = list(features)
@@ -174,15 +209,41 @@ class _Run:
         ground = Ground(today, was, float(count @ good) if cube.labelled else None)
         found = estimate(change, ground, cube.tiers, preview.labels_by_tier, preview.tariff.priced, notes)
         logged = float(good.sum() / was) if cube.labelled and was else None
-        return Estimate(found.cost, found.saving, _against(found.quality, logged)), change
+        quality = self._in_doubt(_against(found.quality, logged), here)
+        return Estimate(found.cost, found.saving, quality), change
 
-    def _bill(self, index: int, rows: Rows) -> tuple[float, float]:
-        """Return what a feature's calls cost at these prices: whichever tier they go to, and to answer on a tier."""
+    def _bill(self, index: int, plain: Rows, rows: Rows) -> tuple[float, float]:
+        """Return what a feature's calls cost: whichever tier they go to, at ``plain`` prices, and to answer on a tier,
+        with what shortening their input costs."""
         calls = self.preview.cube.calls
         own = calls.feature == index
-        cost = calls.cost + (calls.repriced(rows) if rows else 0)
         fixed = own & (calls.part == FIXED)
-        return float(cost[fixed].sum()), float(cost[own & ~fixed].sum())
+        free = (calls.cost + (calls.repriced(plain) if plain else 0)).astype(float)
+        free[np.isin(calls.kind, _CLASSIFYING)] *= self.classified
+        cost = (calls.cost + (calls.repriced(rows) if rows else 0)).astype(float)
+        cost[calls.part == ESCALATION] *= self.escalated
+        answering = float(cost[own & ~fixed].sum())
+        if self.kept[index] < 1:
+            often = np.where(calls.part == ESCALATION, self.escalated, 1.0)
+            sent = float((calls.tokens[:, [0, 2, 3]].sum(axis=1) * often)[own & ~fixed].sum())
+            answering += (1 - self.kept[index]) * sent * self.prices.summarising()[1]
+        return float(free[fixed].sum()), answering
+
+    def _in_doubt(self, quality: Interval, features: Sequence[int]) -> Interval:
+        """Widen quality by all the answers that another threshold of the cascade would change, good or bad."""
+        if self.escalated == 1 or quality.low is None or quality.high is None:
+            return quality
+        calls, cube = self.preview.cube.calls, self.preview.cube
+        own = (calls.part == ESCALATION) & np.isin(calls.feature, features)
+        requests = self.traffic.requests
+        share = float((requests[calls.feature[own]] * calls.attempts[own]).sum()) / max(
+            float(requests[list(features)] @ cube.decisions_by_feature[list(features)]), 1e-9
+        )
+        if not share:
+            return quality
+        concerned = abs(1 - self.escalated) * share
+        down, up = (concerned, 0.0) if self.escalated < 1 else (0.0, concerned)
+        return Interval(quality.logged, None, None, quality.low - down, quality.high + up)
 
 
 def _added(changes: Sequence[Change], count: Floats, spent: Floats, repriced: int, tiers: int) -> Change:
@@ -230,7 +291,7 @@ def _share(cost: Money) -> Share:
 
 def _check_names(preview: Preview, scenario: Scenario) -> None:
     features = preview.cube.features
-    for values in (scenario.growth, scenario.cache_ttl, scenario.batch):
+    for values in (scenario.growth, scenario.cache_ttl, scenario.batch, scenario.compress):
         for name in values:
             if name != EVERY and name not in features:
                 raise InputError(f"there is no traffic of a feature {name!r} in this window; {suggest(name, features)}")
