@@ -17,6 +17,7 @@ from dashboard import data, tables, wording
 from dashboard.data import Stamp
 from router_core.decision import Kind, RoutingDecision
 from router_core.exchange.calls import Evaluation, ImportedCall, Item, MeteredSpend
+from router_core.exchange.currencies import Rate, parse_rates
 from router_core.exchange.load import Progress, import_source
 from router_core.exchange.preview import Preview, preview
 from router_core.exchange.report import Report
@@ -54,9 +55,22 @@ class Done:
     rejects: Path | None
 
 
-def look(file: Any, name: str) -> Preview:
+def look(file: Any, name: str, rates: Sequence[Rate]) -> Preview:
     """Return what a dropped file is and its first rows; raises ``InputError`` where it is nothing known."""
-    return preview(Source(BytesIO(file.getbuffer()), name), most=ROWS)
+    return preview(Source(BytesIO(file.getbuffer()), name, rates), most=ROWS)
+
+
+def rates() -> tuple[Rate, ...]:
+    """Ask what other currencies are worth, and return it; raises ``InputError`` where that cannot be read."""
+    with st.expander("Amounts in another currency", icon=":material/currency_exchange:"):
+        text = st.text_input(
+            "What one unit is worth in US dollars, and from which day",
+            key="rates",
+            max_chars=500,
+            placeholder="EUR=1.08@2026-11-20, GBP=1.27@2026-11-20",
+            help="Without a rate such amounts are put aside; the rate used is told with the result.",
+        )
+    return parse_rates(part for part in str(text or "").split(",") if part.strip())
 
 
 def becomes(items: Sequence[Item], book: PriceBook) -> pd.DataFrame:
@@ -73,7 +87,7 @@ def own_ledger() -> str | None:
     return str(path.with_name(f"{path.stem}-mine.db"))
 
 
-def load(file: Any, file_id: str, name: str, database: str, progress: Progress) -> Done:
+def load(file: Any, name: str, rates: Sequence[Rate], database: str, progress: Progress) -> Done:
     """Import a dropped file into a ledger, made where there is none, and sum its days.
 
     Raises ``InputError`` or ``LedgerError``; what was written until then stays, and importing again goes on with it.
@@ -83,17 +97,17 @@ def load(file: Any, file_id: str, name: str, database: str, progress: Progress) 
     path = Path(rejects)
     try:
         if database == data.database():
-            report = _load(data.ledger(), file, name, path, progress)
+            report = _load(data.ledger(), file, name, rates, path, progress)
         else:
             with open_ledger(database, timezone=data.ledger().zone.key) as ledger:
-                report = _load(ledger, file, name, path, progress)
+                report = _load(ledger, file, name, rates, path, progress)
     except BaseException:
         path.unlink()
         raise
     if not report.rejected:
         path.unlink()
     _forget()
-    done = Done(file_id, name, database, report, path if report.rejected else None)
+    done = Done(file.file_id, name, database, report, path if report.rejected else None)
     st.session_state[_STATE] = done
     return done
 
@@ -178,10 +192,10 @@ def rows(frame: pd.DataFrame) -> None:
     )
 
 
-def _load(ledger: Ledger, file: Any, name: str, rejects: Path, progress: Progress) -> Report:
+def _load(ledger: Ledger, file: Any, name: str, rates: Sequence[Rate], rejects: Path, progress: Progress) -> Report:
     report = import_source(
         ledger,
-        Source(BytesIO(file.getbuffer()), name),
+        Source(BytesIO(file.getbuffer()), name, rates),
         hash_key=read_hash_key(key_path(ledger)),
         rejects=rejects,
         progress=progress,

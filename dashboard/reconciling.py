@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import charts, data, tables, wording
+from router_core.exchange.currencies import Rate
 from router_core.exchange.invoice import read_invoice
 from router_core.exchange.reconcile import Reconciliation, reconcile
 from router_core.exchange.source import Source
@@ -21,9 +23,9 @@ _MOST_BARS: Final = 31
 _MOST_REASONS: Final = 5
 
 
-def compared(file: Any, name: str, tolerance: float) -> Reconciliation:
+def compared(file: Any, name: str, tolerance: float, rates: Sequence[Rate]) -> Reconciliation:
     """Set a dropped invoice against the ledger; raises ``InputError`` where it is none."""
-    return reconcile(data.ledger(), read_invoice(Source(BytesIO(file.getbuffer()), name)), tolerance=tolerance)
+    return reconcile(data.ledger(), read_invoice(Source(BytesIO(file.getbuffer()), name, rates)), tolerance=tolerance)
 
 
 def frame_of(result: Reconciliation) -> pd.DataFrame:

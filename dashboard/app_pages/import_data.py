@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import streamlit as st
 from dashboard import data, importing, ui, wording
 from dashboard.importing import Done
 from router_core.errors import InputError, TierwiseError
+from router_core.exchange.currencies import Rate
 from router_core.exchange.preview import Preview
 from router_core.exchange.sniff import FORMATS
 
@@ -32,15 +34,17 @@ def main() -> None:
         file = st.file_uploader("A log or a report", key="file", label_visibility="collapsed")
         if file is None:
             _known()
-    if file is None:
-        return
+            return
+        entry = st.container()
     try:
-        seen = importing.look(file, file.name)
+        with entry:
+            rates = importing.rates()
+        seen = importing.look(file, file.name, rates)
     except InputError as error:
         st.warning(wording.sentence(error), icon=":material/info:")
         return
     if target is not None:
-        _load(file, seen, target)
+        _load(file, seen, rates, target)
     _seen(seen, importing.book(stamp))
 
 
@@ -79,7 +83,7 @@ def _seen(seen: Preview, book: Any) -> None:
             importing.rejected(_frame(seen.rejected))
 
 
-def _load(file: Any, seen: Preview, target: str) -> None:
+def _load(file: Any, seen: Preview, rates: Sequence[Rate], target: str) -> None:
     """Say what the file is, offer to import it, show how far that is, and then what it did."""
     done = importing.done(file.file_id)
     if done is not None:
@@ -100,7 +104,7 @@ def _load(file: Any, seen: Preview, target: str) -> None:
             bar.progress(min(1.0, position / file.size), f"{wording.size(position)} of {wording.size(file.size)}")
 
         try:
-            importing.load(file, file.file_id, file.name, target, progress)
+            importing.load(file, file.name, rates, target, progress)
         except TierwiseError as error:
             slot.empty()
             st.warning(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import data, reconciling, ui, wording
+from dashboard import data, importing, reconciling, ui, wording
 from router_core.errors import InputError
 from router_core.exchange.reconcile import TOLERANCE, Reconciliation
 
@@ -40,8 +40,11 @@ def main() -> None:
                 "and `provider` where it has one."
             )
             return
+        entry = st.container()
     try:
-        result = reconciling.compared(file, file.name, tolerance)
+        with entry:
+            rates = importing.rates()
+        result = reconciling.compared(file, file.name, tolerance, rates)
     except InputError as error:
         st.warning(wording.sentence(error), icon=":material/info:")
         return

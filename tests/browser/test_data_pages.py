@@ -118,6 +118,19 @@ def test_a_dropped_invoice_is_set_against_what_was_metered(own: tuple[str, Path]
     assert "the same tokens at 0.90 times our price" in Path(waiting.value.path()).read_text()
 
 
+def test_an_invoice_in_another_currency_counts_at_the_rate_given(own: tuple[str, Path], tab: Opened) -> None:
+    euros = b"day,model,cost,currency\n2026-11-18,gpt-4.1,100,EUR\n"
+    opened = tab(own[0])
+    view = drop(opened, "reconcile", {"name": "bill.csv", "mimeType": "text/csv", "buffer": euros})
+    expect(view.get_by_text("only USD can be added up; state what it is worth")).to_be_visible()
+    view.get_by_text("Amounts in another currency").click()
+    view.get_by_role("textbox").fill("EUR=1.08@2026-11-01")
+    view.keyboard.press("Enter")
+    expect(view.get_by_text("counted at 1.08 US dollars, the rate of 2026-11-01")).to_be_visible()
+    opened.settle()
+    assert metrics(view)["Billed"] == "$108.00"
+
+
 UNKNOWN = (
     ("import_data", "empty.csv", b"\n", "the file is empty."),
     ("import_data", "log.csv.gz", b"\x1f\x8b\x08\x00\x00", "this is gzip; unpack it and import what is in it."),
