@@ -45,7 +45,7 @@ def _strategy(scope: str, live: RoutingConfig, target: RoutingConfig) -> None:
     if st.session_state.get(key) != value:
         st.session_state[key] = value
     st.selectbox(
-        _label("Strategy", value, str(value_of(live, scope, STRATEGY))),
+        "Strategy",
         _STRATEGIES,
         key=key,
         on_change=_chosen,
@@ -62,7 +62,7 @@ def _percent(scope: str, name: str, title: str, help: str, live: RoutingConfig, 
     if st.session_state.get(key) != shown:
         st.session_state[key] = shown
     st.number_input(
-        _label(title, value, now if now is None else round(100 * float(now), 4)) if value != now else title,
+        title if value == now else _with_live(title, now),
         0.0,
         100.0,
         step=1.0,
@@ -75,11 +75,10 @@ def _percent(scope: str, name: str, title: str, help: str, live: RoutingConfig, 
     )
 
 
-def _label(title: str, value: object, now: object) -> str:
-    if value == now:
-        return title
-    shown = f"{now:g}" if isinstance(now, float) else "none" if now is None else now
-    return f"{title} (live: {shown})"
+def _with_live(title: str, now: float | None) -> str:
+    """Shorten a label, so that what is live fits beside it."""
+    short = title.partition(",")[0].removeprefix("Quality ").capitalize()
+    return f"{short} (live: {'none' if now is None else f'{100 * now:g}'})"
 
 
 def _chosen(scope: str, name: str, key: str, live: RoutingConfig) -> None:

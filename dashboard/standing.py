@@ -117,15 +117,19 @@ def _names(points: Sequence[Point]) -> dict[str, Any]:
 
 
 def _sides(points: Sequence[Point]) -> list[str]:
-    """Put the names of today and draft on opposite sides, and those of controls on the inner side."""
+    """Put the names of today and draft on opposite sides, those of controls at the right, where no best setting lies;
+    but that of the dearest, which would leave the figure, above the line."""
     pair = [point["usd"] for point in points if point["role"] != "control"]
     between = sum(pair) / 2 if len(pair) == 2 else -math.inf
-    costs = [max(point["usd"], 1e-9) for point in points]
-    centre = math.sqrt(min(costs) * max(costs)) if costs else 0.0
+    dearest = max((point["usd"] for point in points), default=0.0)
     sides = []
     for point in points:
-        left = point["usd"] > centre if point["role"] == "control" else point["usd"] < between
-        sides.append("bottom center" if point["quality"] is None else "middle left" if left else "middle right")
+        if point["quality"] is None:
+            sides.append("bottom center")
+        elif point["role"] == "control":
+            sides.append("top left" if point["usd"] == dearest and len(points) > 1 else "middle right")
+        else:
+            sides.append("middle left" if point["usd"] < between else "middle right")
     return sides
 
 
