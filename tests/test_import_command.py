@@ -79,7 +79,7 @@ def test_a_file_of_nothing_but_bad_rows_is_a_mistake(run: Run, tmp_path: Path) -
         (("import", "langfus", "log.csv"), "tierwise: there is no format 'langfus'; did you mean 'langfuse'?"),
         (
             ("export", "focus", "out.csv", "--since", "soon"),
-            "tierwise: --since 'soon' is not a day; write it as 2026-01-31",
+            "tierwise: --since 'soon' is not a day; write 2026-01-31, today, yesterday or 7d",
         ),
         (("reconcile", "log.csv"), "tierwise: log.csv: this is LiteLLM SpendLogs (CSV); give a cost report of OpenAI"),
     ],
