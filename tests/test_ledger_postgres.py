@@ -172,6 +172,36 @@ def test_writers_of_the_same_decisions_together_count_each_once(ledger: Ledger) 
     assert line.attempts == sum(len(one.attempts) for one in decisions)
 
 
+def test_rollups_at_once_while_gateways_write_agree_with_a_rebuild(ledger: Ledger) -> None:
+    decisions = list(traffic(1_200, seed=35, span_ms=3 * 86_400_000))
+    url = ledger.engine.url.render_as_string(hide_password=False)
+    done = threading.Event()
+
+    def keep_refreshing() -> int:
+        rounds = 0
+        with open_ledger(url) as own:
+            while not done.is_set():
+                refresh(own)
+                rounds += 1
+        return rounds
+
+    def write(place: int) -> None:
+        with open_ledger(url) as own:
+            for start in range(place * 100, 1_200, 300):
+                own.write_decisions(decisions[start : start + 100])
+
+    with ThreadPoolExecutor(5) as pool:
+        rollups = [pool.submit(keep_refreshing) for _ in range(2)]
+        list(pool.map(write, range(3)))
+        done.set()
+        assert all(one.result() > 0 for one in rollups)
+    refresh(ledger)
+    kept = cells(ledger)
+    refresh(ledger, rebuild=True)
+    assert cells(ledger) == kept
+    assert spend(ledger, [])[0].decisions == 1_200
+
+
 def test_two_pushes_from_the_same_draft_conflict(ledger: Ledger) -> None:
     first = add_version(ledger, "{}", "ada", "one", 0)
     assert (first, live_version(ledger)) == (1, 1)
