@@ -167,6 +167,7 @@ def test_an_empty_ledger_says_what_to_do_next(tmp_path: Path, tab: Opened) -> No
         empty.open("prices")
         path.unlink()
         expect(empty.open("").get_by_text("there is no ledger", exact=False)).to_be_visible()
+        empty.close()  # before its server goes, which it would complain of
 
 
 def test_a_running_gateway_uses_a_pushed_version_within_a_second(tmp_path: Path, tab: Opened) -> None:
@@ -184,8 +185,12 @@ def test_a_running_gateway_uses_a_pushed_version_within_a_second(tmp_path: Path,
                 view.get_by_role("textbox", name="Note").fill("everything on the strong tier")
                 view.get_by_role("textbox", name="Note").press("Tab")
                 tuning.settle()
+                view.get_by_role("textbox", name="Why all the same?").fill("nothing is judged yet")
+                view.get_by_role("textbox", name="Why all the same?").press("Tab")
+                tuning.settle()
                 view.get_by_role("button", name="Push version 2").click()
                 expect(view.get_by_text("configuration v2")).to_be_visible()
                 time.sleep(1)
                 reply = ask(**body).headers  # type: ignore[call-overload]
                 assert (reply["x-tierwise-version"], reply["x-tierwise-tier"]) == ("2", "STRONG")
+                tuning.close()  # before its server goes, which it would complain of
