@@ -30,20 +30,20 @@ class Tables:
     @classmethod
     def of(cls, prepared: Prepared, exploration: Exploration, tariff: Tariff) -> Tables:
         live = prepared.live.exploration
-        shape, families = prepared.live.starts.shape, len(prepared.log.quality)
+        starts, families = prepared.live.starts, len(prepared.log.quality)
         columns = families + len(prepared.log.input)
 
         def table(side_name: str) -> Table:
             side = getattr(prepared, side_name)
             moves = (move for part in (prepared.quality(side), prepared.cost(side, tariff)) for move in part)
-            return Table.of((move.under(exploration, live) for move in moves), columns, shape)
+            return Table.of((move.under(exploration, live) for move in moves), columns, starts)
 
         def floor() -> Table:
             moves = prepared.quality(prepared.draws, floor=True)
-            return Table.of((move.under(exploration, live) for move in moves), families, shape)
+            return Table.of((move.under(exploration, live) for move in moves), families, starts)
 
         counts = Table.of(
-            (move.under(exploration, live) for move in prepared.counts()), 2 + len(prepared.backed), shape
+            (move.under(exploration, live) for move in prepared.counts()), 2 + len(prepared.backed), starts
         )
         return cls(tariff, families, table("log"), table("draws"), counts, floor)
 

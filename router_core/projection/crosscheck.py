@@ -44,12 +44,11 @@ class CrossCheck:
         elsewhere = np.arange(count.shape[1])[:, None] != prepared.live_tier[:, None]
         columns = [(values * elsewhere)[None] for values in (surprise, variance, labels)]
         self._decisions = prepared.cube.decisions
-        self._live = prepared.live.starts
-        self._table = Table.of(columns, len(columns), self._live.shape)
+        self._table = Table.of(columns, len(columns), prepared.live.starts)
 
     def at(self, target: Target, modelled: Interval) -> Interval | None:
         """Correct ``modelled`` for a target; None where too few explored requests went where traffic would move."""
-        surprise, variance, labels = self._table.between(target.starts, self._live, slice(None))[:, 0].tolist()
+        surprise, variance, labels = self._table.between(target.starts, slice(None))[:, 0].tolist()
         if labels < _LEAST or modelled.change is None or modelled.logged is None:
             return None
         change = modelled.change + surprise / self._decisions

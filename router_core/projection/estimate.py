@@ -92,7 +92,7 @@ class Preview:
     def glance(self, boundaries: npt.ArrayLike) -> tuple[float, float]:
         """Return the changes in cost, nano-dollars, and in mean quality (NaN where unknown), without intervals."""
         tables = self._at(self.live.exploration, frozenset())
-        point = tables.point.between(self._target(boundaries).starts, self.live.starts, slice(None))[:, 0].tolist()
+        point = tables.point.between(self._target(boundaries).starts, slice(None))[:, 0].tolist()
         n = self._families
         quality, cost = sorted(point[:n]), sorted(point[n:])
         return (
@@ -201,7 +201,7 @@ class Preview:
         def difference(name: str) -> Floats:
             table: Table = getattr(new, name)
             if same_way:
-                return table.between(target.starts, live.starts, here)
+                return table.between(target.starts, here)
             before: Table = getattr(old, name)
             return table.under(target.starts, here) - before.under(live.starts, here)
 
@@ -263,7 +263,10 @@ class Preview:
             else:
                 side = getattr(prepared, name)
                 moves = chain(prepared.quality(side), prepared.cost(side, tariff))
-            found = self._on_one_tier[name] = on_one_tier(move.under(None, prepared.live.exploration) for move in moves)
+            shape = len(self.cube.features), len(self.cube.tiers)
+            found = self._on_one_tier[name] = on_one_tier(
+                (move.under(None, prepared.live.exploration) for move in moves), shape
+            )
         return found
 
     def _quality_as_logged(self) -> Floats:

@@ -39,14 +39,13 @@ class Fallbacks:
         rate = expected_under(_RATE, served.sum(axis=1), failed.sum(axis=1), "logit", random)
         moves = Reassignment.of(served, rate.astype(np.float32), failed, prepared.live_tier)
         live = prepared.live.exploration
-        self._live = prepared.live.starts
         self._decisions = prepared.cube.decisions
         self._logged = int(prepared.cube.fallbacks_by_feature.sum()) / self._decisions
-        self._table = Table.of([move.under(live, live) for move in (moves,)], 1, prepared.live.starts.shape)
+        self._table = Table.of([move.under(live, live) for move in (moves,)], 1, prepared.live.starts)
 
     def at(self, target: Target) -> Interval:
         """Project the share of fallbacks; ``change``, ``low`` and ``high`` are of the change."""
-        change, *draws = (self._table.between(target.starts, self._live, slice(None))[0] / self._decisions).tolist()
+        change, *draws = (self._table.between(target.starts, slice(None))[0] / self._decisions).tolist()
         low, high = _ends(np.array(draws))
         return Interval(self._logged, self._logged + change, change, min(low, change), max(high, change))
 

@@ -80,44 +80,50 @@ class Table:
     """Changes summed along the scores, to be looked up by boundary.
 
     Row (feature, boundary k, b) of ``rows`` (F * (K - 1) * 102, columns, R) is what tier k - 1 takes below score b less
-    what tier k would: a policy is everything on the top tier (``top``) plus its boundaries' rows, and the difference
-    between two policies needs only the boundaries in which they differ. ``top`` is (F, columns, R).
+    what tier k would, counted from where the ``live`` (F, K - 1) boundary stands: so a policy's change is the sum of
+    its boundaries' rows, and boundaries that stay add nothing. ``base`` (F, columns, R) is what the live boundaries
+    change against the log itself.
     """
 
     rows: Floats
     first: Ints
-    top: Floats
+    live: Ints
+    base: Floats
 
     @classmethod
-    def of(cls, changes: Iterable[Floats], columns: int, shape: tuple[int, ...]) -> Table:
-        """Put changes, each (R, F, K, 101), into so many columns; ``shape`` is (F, K - 1)."""
-        features, marks = shape
-        first = np.arange(features * marks).reshape(shape) * (SCORES + 1)
-        rows, top = np.zeros((features, marks, SCORES + 1, columns, 1)), np.zeros((features, columns, 1))
+    def of(cls, changes: Iterable[Floats], columns: int, live: Ints) -> Table:
+        """Put changes, each (R, F, K, 101), into so many columns; ``live`` (F, K - 1) are today's boundaries."""
+        features, marks = live.shape
+        first = np.arange(features * marks).reshape(live.shape) * (SCORES + 1)
+        rows, base = np.zeros((features, marks, SCORES + 1, columns, 1)), np.zeros((features, columns, 1))
+        here = np.arange(features)[:, None], np.arange(marks), live
         for column, change in enumerate(changes):
             if not column:
                 rows = np.zeros((features, marks, SCORES + 1, columns, len(change)), dtype=change.dtype)
-                top = np.zeros((features, columns, len(change)), dtype=change.dtype)
+                base = np.zeros((features, columns, len(change)), dtype=change.dtype)
             step = np.cumsum(change[:, :, :-1] - change[:, :, 1:], axis=3)
-            rows[:, :, 1:, column] = step.transpose(1, 2, 3, 0)
-            top[:, column] = change[:, :, -1].sum(axis=2).T
-        return cls(rows.reshape(first.size * (SCORES + 1), *rows.shape[3:]), first, top)
+            own = rows[:, :, :, column]
+            own[:, :, 1:] = step.transpose(1, 2, 3, 0)
+            now = own[here]
+            base[:, column] = change[:, :, -1].sum(axis=2).T + now.sum(axis=1)
+            own -= now[:, :, None]
+        return cls(rows.reshape(first.size * (SCORES + 1), *rows.shape[3:]), first, live, base)
 
-    def between(self, starts: Ints, live: Ints, here: slice) -> Floats:
-        """Return what the features ``here`` change from boundaries ``live`` to ``starts``, (columns, R)."""
-        differs = starts[here] != live[here]
-        rows = self.first[here][differs]
-        new: Floats = self.rows[rows + starts[here][differs]].sum(axis=0)
-        old: Floats = self.rows[rows + live[here][differs]].sum(axis=0)
-        change: Floats = new - old
+    def between(self, starts: Ints, here: slice) -> Floats:
+        """Return what the features ``here`` change from the live boundaries to ``starts``, (columns, R)."""
+        differs = starts[here] != self.live[here]
+        # Whole rows taken from a flat table: half the time of indexing one with more dimensions.
+        flat = self.rows.reshape(len(self.rows), -1).take((self.first[here] + starts[here])[differs], axis=0)
+        change: Floats = np.add.reduce(flat, axis=0).reshape(self.rows.shape[1:])
         return change
 
     def under(self, starts: Ints, here: slice) -> Floats:
         """Return what boundaries change against the log itself, (columns, R)."""
-        total: Floats = self.rows[(self.first[here] + starts[here]).ravel()].sum(axis=0) + self.top[here].sum(axis=0)
+        total: Floats = self.between(starts, here) + self.base[here].sum(axis=0)
         return total
 
 
-def on_one_tier(changes: Iterable[Floats]) -> Floats:
-    """Return what giving all of a feature's requests to one tier changes, (columns, F, K, R)."""
-    return np.stack([np.ascontiguousarray(change.sum(axis=3).transpose(1, 2, 0)) for change in changes])
+def on_one_tier(changes: Iterable[Floats], shape: tuple[int, int]) -> Floats:
+    """Return what giving all of a feature's requests to one tier changes, (columns, F, K, R); ``shape`` is (F, K)."""
+    found = [np.ascontiguousarray(change.sum(axis=3).transpose(1, 2, 0)) for change in changes]
+    return np.stack(found) if found else np.zeros((0, *shape, 1))

@@ -130,5 +130,5 @@ def ends(draws: Floats) -> tuple[float, float]:
     replicates = draws.shape[1]
     first = lower_place(replicates)
     last = replicates - 1 - first
-    ordered = np.partition(draws, (first, last), axis=1)
+    ordered = np.sort(draws, axis=1)  # of a few hundred, quicker than a partition at two places
     return float(ordered[:, first].min()), float(ordered[:, last].max())
