@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from typing import Any
+
+import re2
 
 from router_core.complexity.excerpt import excerpt
 from router_core.decision import Request
@@ -13,10 +15,15 @@ SHORT = 8
 _FEWEST = 5  # answers of a feature before their mean is worth anything
 _MEMORY = 0.02  # what one more answer weighs once there are many: the last fifty or so count
 _TOKENS_A_WORD = 1.35
-# Looked for from the word that all of these have, which is quickly found; then what stands before it is read.
-_WORDS = re.compile(r"[ -]words?\b")
-_HOW_MANY = re.compile(r"\b(?:(\d{1,5})|one|a single)\Z", re.IGNORECASE)
-_LONGEST = 10  # characters of "a single", with something before them
+
+
+def _asked_words() -> Any:
+    options = re2.Options()
+    options.case_sensitive = False
+    return re2.compile(r"(?:\b([0-9]{1,5})|\bone|\ba single)[ -]words?\b", options)
+
+
+_WORDS = _asked_words()
 
 
 class Lengths:
@@ -37,11 +44,9 @@ class Lengths:
         A number of words that the prompt asks for decides, then a format that is always short, then the mean of the
         feature's latest answers.
         """
-        text = excerpt(request.text)
-        for word in _WORDS.finditer(text):
-            asked = _HOW_MANY.search(text[max(0, word.start() - _LONGEST) : word.start()])
-            if asked is not None:
-                return round(int(asked[1]) * _TOKENS_A_WORD) if asked[1] else SHORT
+        asked = _WORDS.search(excerpt(request.text).encode("utf-8", "replace"))
+        if asked is not None:
+            return round(int(asked[1]) * _TOKENS_A_WORD) if asked[1] else SHORT
         if request.expected_format == "classification":
             return SHORT
         mean, count = self._known.get(request.feature, (0.0, 0))

@@ -81,6 +81,7 @@ def serve(
     server = _Server(config, started and (lambda: started(url)))
     gc.collect()
     gc.freeze()  # what is loaded by now stays; looking through it again and again would only cost time
+    gc.set_threshold(20_000, 20, 20)  # requests leave few circles behind, so they are looked for seldom
     server.run([listener])
 
 
