@@ -99,10 +99,11 @@ def steps(rows: Sequence[Price], today: date) -> pd.DataFrame:
     return pd.DataFrame(points, columns=["from", "rate", "usd_per_mtok"])
 
 
-def as_frame(rows: Sequence[Price]) -> pd.DataFrame:
-    """Return dated prices, newest first, as people read them."""
+def as_frame(rows: Sequence[Price], winner: Price | None = None) -> pd.DataFrame:
+    """Return dated prices, newest first, as people read them; the ``winner`` prices a plain call of today."""
     return pd.DataFrame(
         {
+            "holds": [["in force"] if row == winner else [] for row in reversed(rows)],
             "from": [None if row.effective_from == FIRST_KNOWN else row.effective_from for row in reversed(rows)],
             "layer": [row.layer for row in reversed(rows)],
             "processing": [_conditions(row) for row in reversed(rows)],

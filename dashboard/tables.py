@@ -175,6 +175,13 @@ def price_rows(frame: pd.DataFrame) -> None:
         key="price_rows",
         columns={
             "from": column.DateColumn("Valid from", format="D MMM YYYY", pinned=True, help="Empty: since it is known."),
+            "holds": column.MultiselectColumn(
+                "Now",
+                options=["in force"],
+                color=["#0f9d6b33"],
+                width=80,
+                help="Prices a plain call of today: the highest layer wins, and in it the latest date.",
+            ),
             "layer": column.TextColumn("Layer"),
             "processing": column.TextColumn("For"),
             "input": column.NumberColumn("Input", **rate),

@@ -50,7 +50,7 @@ def test_without_a_ledger_it_says_how_to_make_one(page: str, empty_app: Path) ->
     assert "tierwise demo --db" in words(opened(page))
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "tuning", "prices", "versions"])
 @pytest.mark.parametrize("served", ["called", "from a cache", "unscored"])
 def test_one_request_is_enough(page: str, served: str, empty_app: Path) -> None:
     changes: dict[str, dict[str, object]] = {
@@ -74,7 +74,7 @@ def test_nonsense_in_the_link_falls_back_to_the_usual_view(page: str, demo_app: 
     assert page == "what_if" or "Demo data" in words(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "tuning", "prices", "versions"])
 def test_a_ledger_that_vanishes_is_a_sentence(page: str, demo_app: Path) -> None:
     app = opened(page)
     demo_app.unlink()

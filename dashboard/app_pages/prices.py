@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
 
 import pandas as pd
@@ -161,7 +162,8 @@ def _history(stamp: Stamp, frame: pd.DataFrame) -> None:
         key="price_history",
         alt=f"Rates of {chosen} over time, in US dollars per million tokens",
     )
-    tables.price_rows(rates.as_frame(rows))
+    winner = data.prices(stamp).find(*names[chosen], time.time_ns() // 1_000_000)
+    tables.price_rows(rates.as_frame(rows, winner))
 
 
 main()

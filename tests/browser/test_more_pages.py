@@ -25,6 +25,13 @@ PAGES = {
     "review_queue": "Review queue",
     "health": "Health",
 }
+TUNED = {
+    "tuning": "Tuning",
+    "tuning?draft=,MEDIUM:20;,strategy=cascade": "Tuning",
+    "what_if?view=Scenarios": "What-if",
+    "prices": "Prices",
+    "versions": "Versions",
+}
 Opened = Callable[..., Tab]
 Demo = tuple[str, Path]
 
@@ -131,7 +138,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
 def test_each_page_draws_next_to_nothing_without_an_error(small: tuple[str, str], tab: Opened) -> None:
     for address in small:
         one = tab(address)
-        for path, title in {"": "Overview", "tiers": "Tiers and routes", **PAGES}.items():
+        for path, title in {"": "Overview", "tiers": "Tiers and routes", **PAGES, **TUNED}.items():
             expect(one.open(path).get_by_role("heading", name=title, level=1)).to_be_visible()
 
 
