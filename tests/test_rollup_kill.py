@@ -54,10 +54,8 @@ def cells(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
 @pytest.mark.parametrize(
     ("module", "name", "at", "engine"),
     [
-        ("rollup", "mark_dirty", 1, "sql"),  # about to mark every day
         ("rollup", "_sum_day", 9, "sql"),  # a day is read
         ("rollup", "insert_many", 23, "sql"),  # its old cells are gone, and half of the new ones are there
-        ("rollup", "insert_label_cells", 25, "sql"),
         ("rollup", "_replace", 37, "sql"),  # all days but one are done
         ("rollup", "sum_spans", 1, "sql"),
         ("spans", "_is_summed", 4, "sql"),  # between two spans
