@@ -66,7 +66,8 @@ def broken_down(frame: pd.DataFrame, by: str, view: View, *, order: Sequence[str
             name: column.NumberColumn(name, format="%.1f s", width=58, help="Latency of calls, all teams and features.")
             for name in ("p50", "p95", "p99")
         }
-    columns["priced"] = column.NumberColumn("Priced", format="%.1f%%", width=62, help="Calls with a known price.")
+    if (frame["priced"] < 1).any():  # the page says of how many calls the price is known
+        columns["priced"] = column.NumberColumn("Priced", format="%.1f%%", width=62, help="Calls with a known price.")
     tables.show(
         shown,
         key=f"routes_{by}",

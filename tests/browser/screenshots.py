@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from running import CHROMIUM, Tab, chromium, dashboard, look, tierwise
 
@@ -23,6 +24,7 @@ PAGES = {
     "decision": "explorer?decision={escalated}&draft=,MEDIUM:60,COMPLEX:85",
     "tuning": "tuning?draft=,MEDIUM:52,COMPLEX:82,REASONING:95",
     "what_if": "what_if",
+    "calculator": "what_if?view=Calculator",
     "claims": "what_if?view=Published claims",
     "prices": "prices",
     "import_data": "import_data",
@@ -33,6 +35,7 @@ PAGES = {
 }
 LOOKS = {"light": ("light", (1440, 900)), "dark": ("dark", (1440, 900)), "phone": ("light", (390, 844))}
 TALLEST = 3200
+APART = 3  # of 255, in the channel that differs most
 
 
 def main() -> None:
@@ -81,13 +84,26 @@ def take(tab: Tab, pages: Mapping[str, str], shown: str, size: tuple[int, int]) 
 
 
 def _thin(path: Path) -> None:
-    """Keep the commonest colours of a picture as they are; the rest, edges of letters, become the nearest of them."""
+    """Keep the commonest colours of a picture that can be told apart; the rest, edges of letters, become the nearest.
+
+    A colour close to one that is kept takes no place, so that a small mark of its own colour keeps it.
+    """
     with Image.open(path) as taken:
-        picture = taken.convert("RGB")
-    counted = sorted(picture.getcolors(1 << 24) or [], reverse=True)[:256]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for _, colour in counted for part in colour])
-    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+        pixels = np.asarray(taken.convert("RGB"))
+    packed = pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    numbers, where, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colours = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=1)
+    chosen: list[int] = []
+    for place in np.argsort(-counts, kind="stable"):
+        if not chosen or np.abs(colours[chosen] - colours[place]).max(axis=1).min() > APART:
+            chosen.append(int(place))
+        if len(chosen) == 256:
+            break
+    palette = colours[chosen]
+    nearest = np.array([np.square(palette - colour).sum(axis=1).argmin() for colour in colours])
+    thin = Image.fromarray(nearest[where.reshape(pixels.shape[:2])].astype(np.uint8))
+    thin.putpalette(palette.astype(np.uint8).tobytes())
+    thin.save(path, optimize=True)
 
 
 if __name__ == "__main__":
