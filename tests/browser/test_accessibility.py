@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import screenshots
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from running import Tab
@@ -102,3 +103,9 @@ def test_the_tabulator_reaches_what_tuning_needs_and_shows_where_it_is(demo: tup
     assert places == sorted(places), names
     # The page itself, which scrolls, has nothing to show; a table draws its focus within its picture.
     assert [name for name, seen in steps if not seen and not name.startswith(("main ", "canvas "))] == []
+
+
+def test_every_page_is_photographed() -> None:
+    assert {address.partition("?")[0] or "overview" for address in screenshots.PAGES.values()} == {
+        page.stem for page in APP.glob("*.py")
+    }
