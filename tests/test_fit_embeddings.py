@@ -60,6 +60,11 @@ def test_a_scorer_fitted_on_an_endpoints_vectors_serves(
         assert (scorer["embeddings"], scorer["dimensions"], facts["embedded_tokens"]) == ("up/embed", 64, 500 * 7)
         assert scorer["form"] in ("gain", "centroids")
         assert facts["activated"]
+        prompts = tmp_path / "p.jsonl"
+        prompts.write_text('{"prompt": "bring the quince"}\n')
+        with pytest.raises(SystemExit):
+            main(["route", str(prompts), "--db", str(db_path)])
+        assert "judges embeddings of up/embed and nothing is called" in capsys.readouterr().err
         with gateway(db_path) as served:
             answer = served.client().chat.completions.with_raw_response.create(
                 model="auto", messages=[{"role": "user", "content": "bring the quince for a pie"}]

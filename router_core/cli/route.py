@@ -56,7 +56,10 @@ def route(
         print_json(lines)
     total = sum(tiers.values())
     shares = ", ".join(f"{name} {tiers[name] / total:.1%}" for name in settings.tier_names if tiers[name])
-    note(f"{total:,} prompts, {whence}, scored by {classifier.scorer.version}" + (f": {shares}." if total else "."))
+    scorer = classifier.scorer.version
+    if classifier.asks_endpoint is not None:
+        scorer = f"the reference, since {scorer} judges embeddings of {classifier.asks_endpoint} and nothing is called"
+    note(f"{total:,} prompts, {whence}, scored by {scorer}" + (f": {shares}." if total else "."))
     for error in bad[:_SHOWN]:
         note(f"tierwise: {error}")
     if bad:
