@@ -209,7 +209,7 @@ def price_history(frame: pd.DataFrame) -> go.Figure:
         traces,
         height=230,
         hovermode="x unified",
-        xaxis={"tickformat": "%-d %b %Y", "hoverformat": "%-d %b %Y", "nticks": 6},
+        xaxis={"tickformat": "%-d %b %Y", "hoverformat": "%-d %b %Y", "nticks": 4},
         yaxis={"tickprefix": "$", "rangemode": "tozero", "nticks": 5},
     )
 

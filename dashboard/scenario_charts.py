@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import pandas as pd
@@ -11,7 +12,7 @@ from dashboard import charts, wording
 
 _TODAY: Final = "today"
 _SPLIT: Final = (0.57, 0.64)  # where cost ends and quality begins, of the figure's width
-_LONGEST: Final = 28
+_LONGEST: Final = 24
 
 
 def side_by_side(frame: pd.DataFrame) -> go.Figure:
@@ -77,14 +78,7 @@ def side_by_side(frame: pd.DataFrame) -> go.Figure:
         bargap=0.45,
         hovermode="closest",
         shapes=shapes,
-        xaxis={
-            **charts.dollars(largest),
-            "domain": [0, _SPLIT[0]],
-            "rangemode": "tozero",
-            "showgrid": True,
-            "nticks": 4,
-            "tickangle": 0,
-        },
+        xaxis={"domain": [0, _SPLIT[0]], "showgrid": True, "tickangle": 0, **_cost_axis(largest)},
         xaxis2={
             "domain": [_SPLIT[1], 1],
             "anchor": "y",
@@ -129,15 +123,29 @@ def _told(row: dict[Any, Any]) -> str:
     return f"{wording.share(row['quality_low'])} to {wording.share(row['quality_high'])}"
 
 
+def _cost_axis(largest: float) -> dict[str, Any]:
+    marks = _marks(0.0, largest * 1.05)
+    texts = [wording.dollars(mark).removesuffix(".00") for mark in marks]
+    return {"range": [0, max(largest * 1.05, 1e-9)], "tickvals": marks, "ticktext": texts}
+
+
 def _quality_axis(ends: pd.Series) -> dict[str, Any]:
     low, high = (float(ends.min()), float(ends.max())) if len(ends) else (0.0, 1.0)
     room = max((high - low) * 0.15, 0.006)
-    return {
-        "range": [max(low - room, 0.0), min(high + room, 1.03)],
-        "tickformat": ".0%" if high - low > 0.05 else ".1%",
-        "tickangle": 0,
-        "nticks": 4,
-    }
+    least, most = max(low - room, 0.0), min(high + room, 1.03)
+    marks = _marks(least, most)
+    whole = all(abs(100 * mark - round(100 * mark)) < 1e-6 for mark in marks)
+    texts = [wording.share(mark, digits=0 if whole else 1) for mark in marks]
+    return {"range": [least, most], "tickvals": marks, "ticktext": texts, "tickangle": 0}
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """Return two or three round marks: on a phone there is room for no more."""
+    span = max(high - low, 1e-9)
+    power = 10.0 ** math.floor(math.log10(span))
+    step = next(one * power for one in (0.5, 1, 2, 5) if span / (one * power) <= 2.6)
+    first = math.ceil(low / step - 1e-9)
+    return [round(place * step, 10) for place in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def _whiskers(at: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
