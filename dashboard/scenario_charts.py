@@ -32,7 +32,6 @@ def side_by_side(frame: pd.DataFrame) -> go.Figure:
         "y": places,
         "x": rows["usd"].tolist(),
         "marker": {"color": colours, "opacity": 0.6, "cornerradius": 2},
-        "error_x": _whiskers(rows["usd"], rows["low"], rows["high"]),
         "hovertemplate": [
             f"{name}: {wording.dollars(value)}<extra></extra>"
             for name, value in zip(rows["name"], rows["usd"], strict=True)
@@ -51,7 +50,6 @@ def side_by_side(frame: pd.DataFrame) -> go.Figure:
             "color": colours,
             "opacity": [0 if pd.isna(value) else 1 for value in rows["quality"]],
         },
-        "error_x": _whiskers(at, rows["quality_low"], rows["quality_high"]),
         "cliponaxis": False,
         "hovertemplate": [f"{row['name']}: {_told(row)}<extra></extra>" for row in rows.to_dict("records")],
         "showlegend": False,
@@ -72,7 +70,12 @@ def side_by_side(frame: pd.DataFrame) -> go.Figure:
     ]
     largest = float(rows[["usd", "high"]].max().max()) if len(rows) else 0.0
     return charts.figure(
-        [bars, dots],
+        [
+            bars,
+            dots,
+            _whiskers(rows["usd"], rows["low"], rows["high"], "x"),
+            _whiskers(at, rows["quality_low"], rows["quality_high"], "x2"),
+        ],
         height=36 * len(rows) + 58,
         margin={**charts.room_for(names), "t": 26, "r": 16},
         bargap=0.45,
@@ -148,18 +151,26 @@ def _marks(low: float, high: float) -> list[float]:
     return [round(place * step, 10) for place in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _whiskers(at: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
+def _whiskers(at: pd.Series, low: pd.Series, high: pd.Series, axis: str) -> dict[str, Any]:
+    """Draw the intervals that have any width; what is exact has none."""
+    wide = high > low
     return {
-        "type": "data",
-        "symmetric": False,
-        "array": _length(high - at),
-        "arrayminus": _length(at - low),
-        "thickness": 1.5,
-        "width": 4,
-        "color": charts.DRAFT,
+        "type": "scatter",
+        "xaxis": axis,
+        "x": at[wide].tolist(),
+        "y": at.index[wide].tolist(),
+        "mode": "markers",
+        "marker": {"size": 1, "color": charts.DRAFT},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": (high - at)[wide].clip(lower=0).tolist(),
+            "arrayminus": (at - low)[wide].clip(lower=0).tolist(),
+            "thickness": 1.5,
+            "width": 4,
+            "color": charts.DRAFT,
+        },
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
-
-
-def _length(reach: pd.Series) -> list[float | None]:
-    """Return how far whiskers reach; what is exact has none."""
-    return [float(value) if value > 0 else None for value in reach]

@@ -68,7 +68,7 @@ def examples(config: RoutingConfig, by_cost: Sequence[str]) -> list[Scenario]:
             "note": "All models, all rates.",
             "prices": {model: {"change": -0.2} for model in config.models},
         },
-        {"name": "Half as much traffic again", "note": "Of the same kind.", "growth": {EVERY: 0.5}},
+        {"name": "Traffic up by half", "note": "Of the same kind.", "growth": {EVERY: 0.5}},
     ]
     if by_cost:
         name = by_cost[0] or "No feature"
@@ -83,7 +83,7 @@ def examples(config: RoutingConfig, by_cost: Sequence[str]) -> list[Scenario]:
             }
         )
         raised = tuple(f"boundaries.{tier.name}={min(100, tier.score_min + 5)}" for tier in config.tiers[1:])
-        found.append({"name": "Boundaries five points up", "note": "More for the cheaper tiers.", "settings": raised})
+        found.append({"name": "Boundaries up by five", "note": "More for the cheaper tiers.", "settings": raised})
     return [build_scenario(one) for one in found]
 
 

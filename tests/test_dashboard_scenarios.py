@@ -38,9 +38,7 @@ def test_examples_stand_side_by_side_with_today(demo_app: Path) -> None:
     assert table.loc["Prices fall by a fifth", "usd"] == pytest.approx(table.loc[TODAY, "usd"] * 0.8)
     assert table.loc["Prices fall by a fifth", "change_share"] == pytest.approx(-20)
     assert table.loc["Prices fall by a fifth", "cost_between"] == "exact"
-    assert table.loc["Half as much traffic again", "requests"] == pytest.approx(
-        table.loc[TODAY, "requests"] * 1.5, abs=1
-    )
+    assert table.loc["Traffic up by half", "requests"] == pytest.approx(table.loc[TODAY, "requests"] * 1.5, abs=1)
 
 
 def test_a_link_brings_back_a_scenario_with_its_controls(demo_app: Path) -> None:
@@ -158,7 +156,17 @@ def test_the_figure_draws_no_whiskers_for_what_is_exact() -> None:
             "quality_high": [None, 0.9, 0.9],
         }
     )
-    bars, dots = scenario_charts.side_by_side(frame).data
-    assert list(bars.error_x.array) == [3.0, None, None]
+    _, dots, cost, quality = scenario_charts.side_by_side(frame).data
+    assert (list(cost.y), list(cost.error_x.array), list(cost.error_x.arrayminus)) == ([0], [3.0], [2.0])
+    assert list(quality.y) == [0]
     assert list(dots.marker.opacity) == [0, 1, 1]
     assert list(dots.x) == [0.7, 0.9, 0.9]
+
+
+def test_an_axis_has_few_marks_whatever_its_ends() -> None:
+    for low, high in ((0.0, 1e-6), (0.0, 1842.9), (0.917, 0.938), (0.0, 1.03), (0.5, 0.5), (0.0, 7e9)):
+        marks = scenario_charts._marks(low, high)
+        assert len(marks) <= 3
+        assert all(low - 1e-6 <= mark <= high + 1e-6 for mark in marks)
+    assert scenario_charts._marks(0.0, 1842.9) == [0.0, 1000.0]
+    assert scenario_charts._marks(0.917, 0.938) == [0.92, 0.93]
