@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.floating]
 
 _SCORES = 101
 _AT_ONCE = 16  # replicates fitted together: faster than all, in a fraction of the memory
+_LOGISTIC = 3.0  # so that slopes mean about the same: scores 5 and 95 then lie at -1 and 1
 _KNOTS = (-0.6, -0.2, 0.2, 0.6)  # scores 20, 40, 60 and 80, on a scale of -1..1
 
 
@@ -25,7 +26,7 @@ class Family:
     ``slope`` how far its slope does over half the scale, ``bend`` how much all tiers' slopes change together at each
     knot, ``own_bend`` how much each tier's changes beyond that. Every one of ``scales`` multiplies the last three; what
     the log makes of each decides how many replicates it gets, so that the log itself says how crooked the curves are,
-    and with what doubt.
+    and with what doubt. A score is a percentile; ``ranked`` slopes lead along what it ranks, whose ends lie far out.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Family:
     weights: tuple[float, ...] = (1.0,)
     drawn: bool = False
     scaled_level: bool = False
+    ranked: bool = False
 
 
 # Log odds of an outcome in 0..1: half a unit separates, say, 60 % from 72 %.
@@ -48,14 +50,14 @@ QUALITY = (
 # Logarithms of an amount: half a unit is a factor of 1.65. Models' verbosity differs, more in level than in slope.
 OUTPUT = (
     Family("shared slope", 0.7, 0.02),
-    Family("slope by tier", 0.7, 0.5),
+    Family("slope by tier", 0.7, 0.5, ranked=True),
     Family("bending", 0.7, 0.3, 0.4, 0.25, (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 2.0, 1.0, 0.5), drawn=True),
 )
 # What is sent is the same text whichever tier gets it: tokenisers differ by a tenth or two, tool calls by more, but
 # hardly with the score.
 INPUT = (
     Family("same text", 0.04, 0.02),
-    Family("slope by tier", 0.25, 0.15),
+    Family("slope by tier", 0.25, 0.15, ranked=True),
     Family(
         "bending",
         0.12,
@@ -79,6 +81,9 @@ def basis_of(family: Family) -> Floats:
     Bends lead away from the middle, so that the slope in the middle is the one the priors speak of.
     """
     x = np.linspace(-1, 1, _SCORES)
+    if family.ranked:
+        share = (np.arange(_SCORES) + 0.5) / _SCORES
+        x = np.log(share / (1 - share)) / _LOGISTIC
     columns = [np.ones(_SCORES), x]
     if family.bend:
         columns += [np.maximum(0, (x - knot) * np.sign(knot)) for knot in _KNOTS]
