@@ -23,14 +23,13 @@ from typing import Any
 import psutil
 import pytest
 from test_ledger_postgres import Server, _programs
-from view import look, weigh
+from view import look, measure_exact, weigh
 
 from router_core.demo import fill
 from router_core.ledger import queries
 from router_core.ledger.cells import SPEND_HOURS
 from router_core.ledger.engines.by_duckdb import DuckDb
 from router_core.ledger.engines.by_spark import Spark
-from router_core.ledger.engines.exact import exact_latency
 from router_core.ledger.rollup import Engine, days_with_rows, refresh
 from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS
 from router_core.ledger.spans import sum_spans
@@ -110,13 +109,13 @@ def cpu(work: Callable[[], object]) -> float:
 
 
 @contextmanager
-def memory() -> Iterator[list[float]]:
-    """Watch the megabytes of this process and its children beyond what they were; the last entry is the peak."""
+def memory(*, mine: bool = True) -> Iterator[list[float]]:
+    """Watch the megabytes of this process, where it is asked for, and of its children; the last entry is the peak."""
     me, peak, done = psutil.Process(), [0.0], threading.Event()
 
     def weight() -> float:
         total = 0
-        for process in (me, *me.children(recursive=True)):
+        for process in (*([me] if mine else []), *me.children(recursive=True)):
             try:
                 total += process.memory_full_info().pss
             except psutil.Error:
@@ -175,11 +174,7 @@ def test_a_view_is_far_cheaper_than_the_rows_it_sums(big: Ledger, tmp_path: Path
         filled(ledger, MILLION)
         refresh(ledger, engine=DuckDb())
         fewer = statistics.median(cpu(lambda: look(ledger)) for _ in range(9))
-    answer = get_context("spawn").Queue()
-    alone = get_context("spawn").Process(target=weigh, args=(str(big.engine.url.database), answer))
-    alone.start()
-    peak = answer.get()
-    alone.join()
+    peak = alone(weigh, big)
     note = f"{seen * 1e3:.1f} ms against {whole:.1f} s; {fewer * 1e3:.1f} ms at a million"
     met = [
         report("a dashboard view / GROUP BY over the rows", seen / whole, 0.02, note),
@@ -187,6 +182,16 @@ def test_a_view_is_far_cheaper_than_the_rows_it_sums(big: Ledger, tmp_path: Path
         report("megabytes of a process that shows it", peak, 200, note),
     ]
     assert all(met)
+
+
+def alone(work: Callable[[str, Any], None], ledger: Ledger) -> Any:
+    """Do something with a ledger in a process of its own, and return what that puts in the queue it is given."""
+    answer = get_context("spawn").Queue()
+    process = get_context("spawn").Process(target=work, args=(str(ledger.engine.url.database), answer))
+    process.start()
+    found = answer.get()
+    process.join()
+    return found
 
 
 def scan(ledger: Ledger, text: str) -> None:
@@ -198,11 +203,9 @@ def scan(ledger: Ledger, text: str) -> None:
 
 def test_exact_quantiles_cost_less_than_sums(big: Ledger) -> None:
     sums = cpu(lambda: scan(big, SUMS_ONLY))
-    with memory() as peak:
-        before = sum(os.times()[:4])
-        lines = exact_latency(big, ["tier", "model"])
-        used = sum(os.times()[:4]) - before
-    note = f"{used:.1f} s of CPU against {sums:.1f}, {sum(line.attempts for line in lines):,} calls"
+    with memory(mine=False) as peak:
+        calls, used = alone(measure_exact, big)
+    note = f"{used:.1f} s of CPU against {sums:.1f}, {calls:,} calls"
     met = [
         report("exact quantiles / SQLite's sums alone", used / sums, 0.3, note),
         report("megabytes of exact quantiles", peak[-1], 500, note),

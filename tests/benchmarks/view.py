@@ -1,7 +1,8 @@
-"""What the first page asks of a ledger, and what that needs of memory in a process that does nothing else."""
+"""What is asked of a ledger of any size, in a process that does nothing else."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,13 @@ def weigh(url: str, answer: Any) -> None:
     # Not getrusage: what that calls a peak is inherited from the process that started this one.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     answer.put(int(status["VmHWM"].split()[0]) / 1024)
+
+
+def measure_exact(url: str, answer: Any) -> None:
+    """Put the calls that exact quantiles by tier and model rest on, and the CPU seconds they took."""
+    from router_core.ledger.engines.exact import exact_latency  # the other measurement does without Arrow
+
+    with open_ledger(url) as ledger:
+        before = sum(os.times()[:4])
+        lines = exact_latency(ledger, ["tier", "model"])
+        answer.put((sum(line.attempts for line in lines), sum(os.times()[:4]) - before))
