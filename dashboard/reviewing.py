@@ -12,6 +12,7 @@ from dashboard import data, judgements
 from dashboard.data import Stamp
 from dashboard.filters import View
 from router_core.decision import QualitySource, RoutingDecision
+from router_core.ledger.labels import label
 from router_core.ledger.record import Record, read_record
 from router_core.ledger.review import draw
 
@@ -89,7 +90,8 @@ def keep(said: Said, author: str) -> None:
     """Write down what a person said; raises ``LedgerError`` where the ledger cannot take it."""
     if said.needed is None or said.quality is None:
         return
-    data.ledger().label(
+    label(
+        data.ledger(),
         said.decision,
         said.quality,
         QualitySource.PERSON,

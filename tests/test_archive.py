@@ -18,7 +18,7 @@ from router_core.cli import main
 from router_core.decision import QualitySource
 from router_core.errors import InputError
 from router_core.ledger.archive import archive
-from router_core.ledger.labels import labels_of
+from router_core.ledger.labels import label, labels_of
 from router_core.ledger.manifest import read_manifest
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
@@ -132,7 +132,7 @@ def test_types_are_exact_and_the_manifest_counts_sums_and_checks(ledger: Ledger,
 def test_days_that_did_not_change_are_left_and_days_that_did_are_written_again(ledger: Ledger, folder: Path) -> None:
     archive(ledger, folder, before=BEFORE)
     again = archive(ledger, folder, before=BEFORE)
-    ledger.label(archived_decisions()[0].id, 0.25, QualitySource.PERSON)
+    label(ledger, archived_decisions()[0].id, 0.25, QualitySource.PERSON)
     third = archive(ledger, folder, before=BEFORE)
 
     assert (again.written, again.unchanged) == (0, 5)

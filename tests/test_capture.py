@@ -9,8 +9,7 @@ import pytest
 from gateways import gateway, write_config
 from upstream import upstream
 
-from router_core.ledger.capture import Capture, sweep_prompts
-from router_core.ledger.captured import kept_prompts
+from router_core.ledger.capture import Capture, kept_prompts, sweep_prompts
 from router_core.ledger.record import read_record
 from router_core.ledger.store import open_ledger
 

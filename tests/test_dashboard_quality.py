@@ -15,6 +15,7 @@ from dashboard.filters import View
 from router_core.decision import QualitySource
 from router_core.ledger.explorer import Search, find
 from router_core.ledger.judgements import agreed, judged
+from router_core.ledger.labels import label
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import open_ledger
 
@@ -63,9 +64,9 @@ def test_only_the_newest_label_of_each_source_counts_and_people_count_most(demo_
         (line, *_) = find(ledger, Search(tier="SIMPLE", reason="policy")).lines
         day = date(2026, 11, 18)
         before = {one.keys[0]: one for one in judged(ledger, ("source",), day, day, {"tier": ("SIMPLE",)})}
-        ledger.label(line.id, 0.0, QualitySource.PERSON, needed_tier="MEDIUM", at_ms=1)
-        ledger.label(line.id, 1.0, QualitySource.PERSON, needed_tier="REASONING", at_ms=2)
-        ledger.label(line.id, 0.25, QualitySource.JUDGE, at_ms=3)
+        label(ledger, line.id, 0.0, QualitySource.PERSON, needed_tier="MEDIUM", at_ms=1)
+        label(ledger, line.id, 1.0, QualitySource.PERSON, needed_tier="REASONING", at_ms=2)
+        label(ledger, line.id, 0.25, QualitySource.JUDGE, at_ms=3)
         refresh(ledger)
         after = {one.keys[0]: one for one in judged(ledger, ("source",), day, day, {"tier": ("SIMPLE",)})}
         assert after["person"].labels == before["person"].labels + 1

@@ -14,7 +14,7 @@ from dashboard import reviewing
 from dashboard.reviewing import GRADES, Round, Said
 from router_core.config import default_config
 from router_core.decision import QualitySource
-from router_core.ledger.labels import labels_of
+from router_core.ledger.labels import label, labels_of
 from router_core.ledger.store import open_ledger
 
 demo_source, empty_app, demo_app = apps.demo_source, apps.empty_app, apps.demo_app
@@ -155,7 +155,7 @@ def test_when_all_is_reviewed_it_says_so(empty_app: Path) -> None:
     decision = a_decision(apps.NOW_MS)
     with open_ledger(empty_app) as ledger:
         ledger.write_decisions([decision])
-        ledger.label(decision.id, 1.0, QualitySource.PERSON)
+        label(ledger, decision.id, 1.0, QualitySource.PERSON)
         refresh(ledger)
     assert "Nothing left to review" in words(opened("review_queue"))
 

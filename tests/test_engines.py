@@ -16,6 +16,7 @@ from decisions import DAY_MS, NOON_MS, a_decision, traffic
 from router_core.cli import main
 from router_core.decision import QualitySource, new_decision_id
 from router_core.ledger.archive import archive
+from router_core.ledger.labels import label
 from router_core.ledger.manifest import read_manifest
 from router_core.ledger.rollup import Engine, refresh
 from router_core.ledger.store import Ledger, open_ledger
@@ -47,9 +48,9 @@ def ledger(db_path: Path) -> Iterator[Ledger]:
         ]
         opened.write_decisions([*decisions, absurd, *crowd])
         for one in decisions[::9]:
-            opened.label(one.id, 0.25, QualitySource.JUDGE, needed_tier="REASONING")
-            opened.label(one.id, 0.75, QualitySource.PERSON, at_ms=1)
-            opened.label(one.id, 1, QualitySource.PERSON, at_ms=1)
+            label(opened, one.id, 0.25, QualitySource.JUDGE, needed_tier="REASONING")
+            label(opened, one.id, 0.75, QualitySource.PERSON, at_ms=1)
+            label(opened, one.id, 1, QualitySource.PERSON, at_ms=1)
         refresh(opened)
         yield opened
 

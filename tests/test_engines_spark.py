@@ -15,6 +15,7 @@ from router_core.decision import QualitySource
 from router_core.errors import InputError
 from router_core.ledger.archive import archive
 from router_core.ledger.engines.by_spark import Spark
+from router_core.ledger.labels import label
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 
@@ -47,8 +48,8 @@ def test_a_cluster_sums_days_of_the_ledger_and_of_its_archive(db_path: Path, tmp
         decisions = list(traffic(1_500, seed=5, span_ms=6 * DAY_MS))
         ledger.write_decisions([*decisions, a_decision(NOON_MS, attempts=())])
         for one in decisions[::9]:
-            ledger.label(one.id, 0.25, QualitySource.JUDGE, needed_tier="REASONING")
-            ledger.label(one.id, 0.75, QualitySource.PERSON, at_ms=1)
+            label(ledger, one.id, 0.25, QualitySource.JUDGE, needed_tier="REASONING")
+            label(ledger, one.id, 0.75, QualitySource.PERSON, at_ms=1)
         refresh(ledger)
         expected = cells(ledger)
         archive(ledger, tmp_path / "archive", before=date(2026, 3, 4), prune=True)  # these days only it has

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router_core.decision import QualitySource, RoutingDecision
 from router_core.errors import LedgerError
-from router_core.ledger.labels import Label, add_labels
+from router_core.ledger.labels import Label, add_labels, label
 from router_core.ledger.store import Ledger, open_ledger
 
 _labels = st.lists(
@@ -36,15 +36,15 @@ def test_a_person_outranks_a_judge_outranks_feedback_outranks_a_check(ledger: Le
         (QualitySource.JUDGE, 0.3),
         (QualitySource.CHECK, 0.9),
     ):
-        ledger.label(decision.id, quality, source)
+        label(ledger, decision.id, quality, source)
     carried = ledger.read_decision(decision.id)
     assert (carried.quality, carried.quality_source) == (0.4, QualitySource.PERSON)
 
 
 def test_the_newest_of_one_source_counts_even_where_it_comes_late(ledger: Ledger) -> None:
     decision = written(ledger)
-    ledger.label(decision.id, 0.7, QualitySource.JUDGE, at_ms=2_000)
-    ledger.label(decision.id, 0.2, QualitySource.JUDGE, at_ms=1_000)
+    label(ledger, decision.id, 0.7, QualitySource.JUDGE, at_ms=2_000)
+    label(ledger, decision.id, 0.2, QualitySource.JUDGE, at_ms=1_000)
     assert ledger.read_decision(decision.id).quality == 0.7
 
 
@@ -62,7 +62,7 @@ def test_the_order_in_which_labels_arrive_does_not_matter_but_for_equal_times(
 
 def test_a_label_keeps_who_gave_it_and_which_tier_was_needed(ledger: Ledger) -> None:
     decision = written(ledger)
-    ledger.label(decision.id, 0.0, QualitySource.PERSON, needed_tier="COMPLEX", author="ada", note="wrong sum")
+    label(ledger, decision.id, 0.0, QualitySource.PERSON, needed_tier="COMPLEX", author="ada", note="wrong sum")
     with ledger.reading() as connection:
         row = connection.exec_driver_sql(
             "SELECT needed_tier_id, author, note FROM quality_label WHERE decision_id = ?", (decision.id,)
@@ -79,7 +79,7 @@ def test_an_unlabelled_decision_stays_unlabelled(ledger: Ledger) -> None:
 def test_a_quality_outside_0_to_1_is_refused(ledger: Ledger, quality: float) -> None:
     decision = written(ledger)
     with pytest.raises(LedgerError, match="from 0 to 1"):
-        ledger.label(decision.id, quality, QualitySource.PERSON)
+        label(ledger, decision.id, quality, QualitySource.PERSON)
 
 
 def test_a_batch_with_an_unknown_decision_keeps_none_of_its_labels(ledger: Ledger) -> None:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from router_core.ledger.labels import label
+
 pytest.importorskip("psycopg")
 
 from decisions import DAY_MS, NOON_MS, a_decision, traffic
@@ -152,7 +154,7 @@ class _None(partitions.Partitions):
 def test_a_pruned_day_drops_its_tables_and_keeps_its_cells(ledger: Ledger, tmp_path: Path) -> None:
     decisions = list(traffic(1_200, seed=45, span_ms=6 * DAY_MS))
     ledger.write_decisions(decisions)
-    ledger.label(decisions[0].id, 0.5, QualitySource.PERSON)
+    label(ledger, decisions[0].id, 0.5, QualitySource.PERSON)
     refresh(ledger)
     before, there = cells(ledger), tables(ledger)
     report = archive(ledger, tmp_path / "archive", before=BEFORE, prune=True)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from router_core.decision import QualitySource
 from router_core.demo import fill
+from router_core.ledger.labels import label
 from router_core.ledger.review import draw
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
@@ -75,7 +76,7 @@ def test_what_a_person_has_labelled_is_not_drawn_again(tmp_path: Path) -> None:
         first = draw(few, ["SIMPLE"], each=100, seed=1)
         assert 0 < len(first) <= 40
         for key in first:
-            few.label(key, 1.0, QualitySource.PERSON, needed_tier="SIMPLE")
+            label(few, key, 1.0, QualitySource.PERSON, needed_tier="SIMPLE")
         assert not set(draw(few, ["SIMPLE"], each=100, seed=2)) & set(first)
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_core.decision import QualitySource
+from router_core.ledger.labels import label
 from router_core.ledger.queries import Evidence, evidence
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
@@ -83,7 +84,7 @@ def test_what_changes_an_old_day_reaches_its_span(db_path: Path, change: str) ->
         if change == "late":
             ledger.write_decisions([a_decision(NOON_MS + DAY_MS)])
         elif change == "label":
-            ledger.label(oldest.id, 0.5, QualitySource.PERSON)
+            label(ledger, oldest.id, 0.5, QualitySource.PERSON)
         refresh(ledger, rebuild=change == "rebuild")
         after = evidence(ledger)
         assert summed(ledger) == spans

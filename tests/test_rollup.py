@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from router_core.decision import QualitySource, RoutingDecision, Status, UsageSource
 from router_core.errors import LedgerError
 from router_core.ledger.cells import EVIDENCE_SUMS, SPEND_SUMS
+from router_core.ledger.labels import label
 from router_core.ledger.latency import latency_bin, pack
 from router_core.ledger.queries import watermark
 from router_core.ledger.rollup import refresh
@@ -203,8 +204,8 @@ def test_a_label_that_comes_later_reaches_its_day(ledger: Ledger) -> None:
     decisions = [a_decision(NOON_MS + day * DAY_MS) for day in range(3)]
     ledger.write_decisions(decisions)
     refresh(ledger)
-    ledger.label(decisions[1].id, 0.25, QualitySource.FEEDBACK)
-    ledger.label(decisions[1].id, 0.75, QualitySource.PERSON)
+    label(ledger, decisions[1].id, 0.25, QualitySource.FEEDBACK)
+    label(ledger, decisions[1].id, 0.75, QualitySource.PERSON)
     assert refresh(ledger).days == 1
     with ledger.reading() as connection:
         sums = connection.exec_driver_sql("SELECT SUM(labelled), SUM(quality_ppm_sum) FROM spend_cell").one()

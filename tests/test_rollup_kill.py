@@ -11,6 +11,7 @@ import pytest
 from decisions import DAY_MS, traffic
 
 from router_core.decision import QualitySource
+from router_core.ledger.labels import label
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 
@@ -71,8 +72,8 @@ def test_a_rollup_killed_anywhere_is_run_again_and_gives_every_cell(
         decisions = list(traffic(700, seed=63, span_ms=DAYS * DAY_MS))
         ledger.write_decisions(decisions)
         for one in decisions[::50]:
-            ledger.label(one.id, 0.25, QualitySource.JUDGE)
-            ledger.label(one.id, 0.75, QualitySource.PERSON)
+            label(ledger, one.id, 0.25, QualitySource.JUDGE)
+            label(ledger, one.id, 0.75, QualitySource.PERSON)
         refresh(ledger)
         expected = cells(ledger)
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(db_path), module, name, str(at), engine], check=False)

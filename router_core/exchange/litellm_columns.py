@@ -17,7 +17,7 @@ from router_core.exchange.calls import Item, Rejected
 from router_core.exchange.columns import Bools, Columns, Ints, Named, combined
 from router_core.exchange.fields import NO_ZONE, name, truth
 from router_core.exchange.format import converted, of_rows
-from router_core.exchange.litellm import SOURCE, SPEND_LOG_COLUMNS, processing_of, spend_log, tags_of
+from router_core.exchange.litellm_rows import SOURCE, SPEND_LOG_COLUMNS, processing_of, spend_log, tags_of
 from router_core.exchange.providers import own_name
 from router_core.exchange.source import Block, Line, Source
 from router_core.exchange.table import delimiter, header, parsed, records

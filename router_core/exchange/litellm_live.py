@@ -12,7 +12,7 @@ from router_core.errors import InputError
 from router_core.exchange.calls import Item
 from router_core.exchange.currencies import Notes
 from router_core.exchange.format import converted
-from router_core.exchange.litellm import spend_log
+from router_core.exchange.litellm_rows import spend_log
 from router_core.exchange.load import import_items
 from router_core.exchange.report import Report
 from router_core.exchange.table import Row

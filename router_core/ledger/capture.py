@@ -1,4 +1,4 @@
-"""Capture: prompts written beside their decisions where the configuration asks for it, and taken away in time."""
+"""Captured prompts: written beside their decisions where the configuration asks, read, and taken away in time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from router_core.errors import LedgerError
 from router_core.ledger.store import Ledger
+from router_core.ledger.tables import MILLION
 
 _log = logging.getLogger("tierwise.ledger")
 
@@ -18,6 +20,7 @@ _EACH_S = 0.5  # between two looks at what waits
 _SWEPT_EACH_S = 600.0
 _MOST_WAITING = 20_000
 _DAY_MS = 86_400_000
+_AT_ONCE = 500
 
 _KEEP = sa.text(
     "INSERT INTO captured_prompt (decision_id, expires_at_ms, prompt) VALUES (:id, :until, :prompt) "
@@ -80,3 +83,17 @@ def sweep_prompts(ledger: Ledger, *, at_ms: int | None = None) -> int:
     with ledger.writing() as connection:
         found = connection.execute(_SWEEP, {"now": time.time_ns() // 1_000_000 if at_ms is None else at_ms})
         return int(found.rowcount)
+
+
+def kept_prompts(ledger: Ledger, ids: Sequence[bytes], *, at_ms: int | None = None) -> dict[bytes, str]:
+    """Return the text of those of these requests whose text is kept at a time (UTC epoch milliseconds), else now."""
+    now = time.time_ns() // MILLION if at_ms is None else at_ms
+    look = sa.text(
+        "SELECT decision_id, prompt FROM captured_prompt WHERE decision_id IN :ids AND expires_at_ms > :now"
+    ).bindparams(sa.bindparam("ids", expanding=True))
+    found: dict[bytes, str] = {}
+    with ledger.reading() as connection:
+        for start in range(0, len(ids), _AT_ONCE):
+            rows = connection.execute(look, {"ids": list(ids[start : start + _AT_ONCE]), "now": now})
+            found.update((bytes(key), prompt) for key, prompt in rows)
+    return found

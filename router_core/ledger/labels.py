@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,25 @@ class Label:
     needed_tier: str | None = None
     author: str = ""
     note: str = ""
+
+
+def label(
+    ledger: Ledger,
+    decision_id: bytes,
+    quality: float,
+    source: QualitySource,
+    *,
+    at_ms: int | None = None,
+    needed_tier: str | None = None,
+    author: str = "",
+    note: str = "",
+) -> None:
+    """Keep a judgement of a decision's answer, 0..1, made at a time (UTC epoch milliseconds), else now.
+
+    Raises ``LedgerError`` where the ledger does not hold the decision or the quality is not 0..1.
+    """
+    now = time.time_ns() // MILLION if at_ms is None else at_ms
+    add_labels(ledger, [Label(decision_id, quality, source, now, needed_tier, author, note)])
 
 
 def add_labels(ledger: Ledger, labels: Sequence[Label]) -> None:

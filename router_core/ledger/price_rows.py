@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -10,38 +9,24 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
+from router_core.ledger.price_inserts import COLUMNS, PLAIN, RATES, insert_prices
 from router_core.ledger.store import Ledger, insert_event
-from router_core.ledger.tables import MILLION
 from router_core.prices import Price
 from router_core.prices.refresh import Change
-
-_RATES = ("input_usd_per_mtok", "output_usd_per_mtok", "cache_read_usd_per_mtok", "cache_write_usd_per_mtok")
-_PLAIN = (
-    "provider_name",
-    "model",
-    "layer",
-    "processing",
-    "min_input_tokens",
-    "minute_from",
-    "minute_to",
-    "source",
-    "note",
-)
-_COLUMNS = (*_PLAIN, "effective_from", *_RATES)
 
 
 def read_prices(ledger: Ledger) -> list[Price]:
     """Return every price of the ledger with its id, oldest row first."""
     with ledger.reading() as connection:
-        rows = connection.execute(sa.text(f"SELECT id, {', '.join(_COLUMNS)} FROM price ORDER BY id")).mappings().all()
+        rows = connection.execute(sa.text(f"SELECT id, {', '.join(COLUMNS)} FROM price ORDER BY id")).mappings().all()
     return [_price(row) for row in rows]
 
 
 def prices_by_id(ledger: Ledger, ids: Sequence[int]) -> dict[int, Price]:
     """Return the prices of these ids, as far as the ledger holds them."""
-    look = sa.text(f"SELECT id, {', '.join(_COLUMNS)} FROM price WHERE id IN :ids")
+    look = sa.text(f"SELECT id, {', '.join(COLUMNS)} FROM price WHERE id IN :ids")
     with ledger.reading() as connection:
         rows = connection.execute(look.bindparams(sa.bindparam("ids", expanding=True)), {"ids": list(ids)})
         return {row["id"]: _price(row) for row in rows.mappings()}
@@ -54,8 +39,8 @@ def price_revision(ledger: Ledger) -> int:
 
 
 def _price(row: RowMapping) -> Price:
-    plain: dict[str, Any] = {name: row[name] for name in _PLAIN}
-    exact: dict[str, Any] = {name: None if row[name] is None else Decimal(row[name]) for name in _RATES}
+    plain: dict[str, Any] = {name: row[name] for name in PLAIN}
+    exact: dict[str, Any] = {name: None if row[name] is None else Decimal(row[name]) for name in RATES}
     return Price(id=row["id"], effective_from=date.fromisoformat(row["effective_from"]), **plain, **exact)
 
 
@@ -72,9 +57,7 @@ def accept_changes(ledger: Ledger, changes: Iterable[Change], author: str) -> in
     """
     added = 0
     with ledger.writing() as connection:
-        look = sa.text(
-            f"SELECT id, {', '.join(_COLUMNS)} FROM price WHERE provider_name = :provider AND model = :model"
-        )
+        look = sa.text(f"SELECT id, {', '.join(COLUMNS)} FROM price WHERE provider_name = :provider AND model = :model")
         for change in changes:
             found = connection.execute(look, {"provider": change.provider_name, "model": change.model}).mappings()
             there = {replace(_price(row), id=None, note="") for row in found}
@@ -87,21 +70,3 @@ def accept_changes(ledger: Ledger, changes: Iterable[Change], author: str) -> in
             insert_event(connection, author, "price", detail)
             added += len(new)
     return added
-
-
-def insert_prices(connection: Connection, prices: Iterable[Price]) -> None:
-    """Append prices within the connection's transaction."""
-    now = time.time_ns() // MILLION
-    rows = [
-        {
-            "added_at_ms": now,
-            "effective_from": price.effective_from.isoformat(),
-            **{name: getattr(price, name) for name in _PLAIN},
-            **{name: None if (rate := getattr(price, name)) is None else str(rate) for name in _RATES},
-        }
-        for price in prices
-    ]
-    if rows:
-        names = (*_COLUMNS, "added_at_ms")
-        marks = ", ".join(f":{name}" for name in names)
-        connection.execute(sa.text(f"INSERT INTO price ({', '.join(names)}) VALUES ({marks})"), rows)

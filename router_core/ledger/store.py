@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from router_core.decision import QualitySource, RoutingDecision
+from router_core.decision import RoutingDecision
 from router_core.errors import LedgerError
 from router_core.ledger import schema
 from router_core.ledger.bulk import Row, insert_many
@@ -112,26 +112,6 @@ class Ledger:
             raise LedgerError(f"the ledger holds no decision {decision_id.hex()}")
         return decision_of(found, calls, names)
 
-    def label(
-        self,
-        decision_id: bytes,
-        quality: float,
-        source: QualitySource,
-        *,
-        at_ms: int | None = None,
-        needed_tier: str | None = None,
-        author: str = "",
-        note: str = "",
-    ) -> None:
-        """Keep a judgement of a decision's answer, 0..1; the decision then carries the one of highest precedence.
-
-        Raises ``LedgerError`` where the ledger does not hold the decision or the quality is not 0..1.
-        """
-        from router_core.ledger.labels import Label, add_labels
-
-        now = time.time_ns() // MILLION if at_ms is None else at_ms
-        add_labels(self, [Label(decision_id, quality, source, now, needed_tier, author, note)])
-
     def meta(self, name: str) -> str | None:
         """Return a fact about the ledger itself, None where it is not known."""
         with self.reading() as connection:
@@ -187,7 +167,7 @@ def _bring_up_to_date(engine: Engine, timezone: str) -> None:
 
 def _fill_prices(connection: Connection) -> None:
     from router_core.config import data_dir
-    from router_core.ledger.price_rows import insert_prices
+    from router_core.ledger.price_inserts import insert_prices
     from router_core.prices import catalogue, load_price_overrides
 
     insert_prices(connection, [*catalogue(), *load_price_overrides(data_dir() / "prices.yaml")])

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from router_core.config import RoutingConfig
 from router_core.decision import Attempt, Kind, Status, UsageSource
 from router_core.errors import ConfigError, ProviderError, TierwiseError
-from router_core.ledger.captured import kept_prompts
+from router_core.ledger.capture import kept_prompts
 from router_core.ledger.days import id_time_ms
 from router_core.ledger.price_rows import read_prices
 from router_core.ledger.store import Ledger

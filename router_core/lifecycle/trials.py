@@ -13,7 +13,7 @@ from router_core.config import RoutingConfig, build_config
 from router_core.decision import Attempt, Kind, QualitySource
 from router_core.errors import NoSupportError
 from router_core.ledger import trials as rows
-from router_core.ledger.captured import kept_prompts
+from router_core.ledger.capture import kept_prompts
 from router_core.ledger.config_versions import live_version
 from router_core.ledger.days import id_time_ms
 from router_core.ledger.labels import Label, add_labels, kept_labels

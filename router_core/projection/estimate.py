@@ -118,7 +118,7 @@ class Preview:
             decisions=cube.decisions,
             support=Support(share, change.moved / cube.decisions, colour(share)),
             notes=tuple(said),
-            _controls=lambda: controls(self, target),
+            _controls=lambda: {name: self.at_random(share) for name, share in controls(cube, target).items()},
             _by_feature=lambda: self._by_feature(target, taken_over),
             _fallbacks=lambda: self._service[0].at(target),
             _latency=lambda: None if self._service[1] is None else self._service[1].at(target),
