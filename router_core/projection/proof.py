@@ -226,12 +226,16 @@ def _less(one: float | None, other: float | None) -> float:
 
 
 def _plain_half_width(values: Floats, sample: Sample) -> float:
-    """Return what a plain random replay of as many requests would have reached, from what the strata show of all."""
+    """Return what a plain random replay of as many requests would have reached, from what the strata show of all.
+
+    Its variance is never taken to be under what the log expects: a replay that happened to meet no rare failure would
+    only have believed that it knew more.
+    """
     share = sample.counts / sample.counts.sum()
     drawn = np.maximum(sample.drawn, 1)
     means = np.bincount(sample.stratum, values, len(drawn)) / drawn
     squares = np.bincount(sample.stratum, values**2, len(drawn)) / drawn
-    variance = max(float(share @ squares - (share @ means) ** 2), 0.0)
+    variance = max(float(share @ squares - (share @ means) ** 2), float(share @ sample.expected_variance))
     count, replays = float(sample.counts.sum()), len(values)
     return float(1.96 * (variance * count * (count - replays) / max(replays - 1, 1)) ** 0.5)
 

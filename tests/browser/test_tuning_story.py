@@ -129,7 +129,7 @@ def test_a_draft_is_slid_searched_proved_pushed_and_rolled_back(answered: Demo, 
 
     view = tuning.open(f"versions?version=Version {first.version}")
     view.get_by_role("button", name=f"Roll back to version {first.version}").click()
-    expect(view.get_by_text(f"version {first.version + 2} is live")).to_be_visible()
+    expect(view.get_by_text(f"version {first.version + 2} is live").first).to_be_visible()
     tuning.settle()
     with open_ledger(path) as ledger:
         assert versions.live(ledger).config == first.config
