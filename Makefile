@@ -55,6 +55,10 @@ servers:
 	      || echo "Not all could be installed; the tests that need them are skipped"; \
 	  else echo "Tests that need these are skipped; install them first (Debian: sudo apt-get install$$missing)"; fi; }
 
+# Every page of the dashboard on demo data, light, dark and on a phone, into dashboard/static/screenshots.
+screenshots: setup servers
+	$(BIN)/python tests/browser/screenshots.py
+
 # Pins with hashes, and no addresses.
 lock: setup
 	$(BIN)/python -m pip install --quiet pip-tools
