@@ -22,7 +22,6 @@ from router_core.ledger.price_rows import read_prices
 from router_core.ledger.queries import spend
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger, write_meta
-from router_core.ledger.tables import DecisionRow
 
 
 def one_sentence(text: str) -> bool:
@@ -48,7 +47,7 @@ def test_the_numbered_steps_lead_to_the_tables_of_the_code(db_path: Path) -> Non
         context = MigrationContext.configure(
             connection, opts={"version_table": schema.VERSION_TABLE, "compare_type": True}
         )
-        assert compare_metadata(context, DecisionRow.metadata) == []
+        assert compare_metadata(context, schema.declared()) == []
         assert schema.current(connection, ledger.engine.url) == schema.HEAD
 
 

@@ -6,7 +6,7 @@ one divides integers and another makes floats of them, both are exact.
 
 from __future__ import annotations
 
-from router_core.ledger.tables import EvidenceCellRow, SpendCellRow, SpendHourCellRow
+from router_core.ledger.cell_tables import EvidenceCellRow, SpendCellRow, SpendHourCellRow
 
 
 def _split(row: type) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router_core.decision import Kind
-from router_core.ledger.tables import FallbackCellRow
+from router_core.ledger.cell_tables import FallbackCellRow
 
 TABLE = "fallback_cell"
 COLUMNS = tuple(FallbackCellRow.__table__.columns.keys())  # type: ignore[attr-defined]

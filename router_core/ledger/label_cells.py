@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from router_core.ledger.bulk import Row, insert_many
-from router_core.ledger.tables import AgreementCellRow, LabelCellRow
+from router_core.ledger.cell_tables import AgreementCellRow, LabelCellRow
 
 LABEL_COLUMNS = tuple(LabelCellRow.__table__.columns.keys())  # type: ignore[attr-defined]
 AGREEMENT_COLUMNS = tuple(AgreementCellRow.__table__.columns.keys())  # type: ignore[attr-defined]

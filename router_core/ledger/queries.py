@@ -47,7 +47,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class SpendLine:
-    """Sums over the spend cells that share ``keys``; see ``tables.SpendCellRow`` for what each one counts."""
+    """Sums over the spend cells that share ``keys``; see ``cell_tables.SpendCellRow`` for what each one counts."""
 
     keys: tuple[Key, ...]
     decisions: int
@@ -99,7 +99,7 @@ class Evidence:
 
     ``scorer``, ``feature``, ``tier`` and ``model`` are places in the tuples of names, which hold the names that occur,
     oldest first; ``strategy``, ``reason`` and ``kind`` are codes of ``router_core.decision``; ``score`` is -1 where
-    nothing was scored, ``price_id`` 0 where no price is known. The sums are those of ``tables.EvidenceCellRow``.
+    nothing was scored, ``price_id`` 0 where no price is known. The sums are those of ``cell_tables.EvidenceCellRow``.
     ``since`` and ``until`` are the first and last day asked for, or held where none was asked for; ``days`` from one
     to the other, both included.
     """

@@ -48,6 +48,16 @@ def upgrade(connection: Connection, to: str = HEAD) -> None:
     command.upgrade(config, to)
 
 
+def declared() -> sa.MetaData:
+    """Return the tables as the code has them, which the steps lead to."""
+    from router_core.ledger.cell_tables import SpendCellRow
+    from router_core.ledger.kept_tables import MetaRow
+    from router_core.ledger.tables import DecisionRow
+
+    (metadata,) = {row.metadata for row in (DecisionRow, SpendCellRow, MetaRow)}
+    return metadata
+
+
 def _config() -> Config:
     from alembic.config import Config  # only a ledger that is not up to date needs it
 

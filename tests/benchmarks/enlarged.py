@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import running
 
-from router_core.ledger.tables import SQLModel
+from router_core.ledger import schema
 
 FILLED, TIMES, DAYS = 400_000, 25, 90
 CELLS = (
@@ -27,9 +27,10 @@ _PAIR = np.dtype([("bin", "<u2"), ("count", "<u4")])
 def demo(path: Path, *, filled: int = FILLED, times: int = TIMES, days: int = DAYS) -> Path:
     """Fill a demo ledger and count every cell ``times`` over: pages read cells alone, so rows need not follow."""
     running.tierwise("demo", "--db", str(path), "--decisions", str(filled), "--days", str(days), "--seed", "1")
+    tables = schema.declared().tables
     with sqlite3.connect(path) as connection:
         for table in CELLS:
-            columns = SQLModel.metadata.tables[table].columns
+            columns = tables[table].columns
             counts = [column.name for column in columns if not column.primary_key and column.name != "histogram"]
             assigned = ", ".join(f"{name} = {name} * {times}" for name in counts)
             connection.execute(f"UPDATE {table} SET {assigned}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from router_core.ledger import tables
+from router_core.ledger.schema import declared
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=tables.DecisionRow.metadata,
+    target_metadata=declared(),
     version_table="tierwise_version",
     render_as_batch=True,
 )
