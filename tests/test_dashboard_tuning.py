@@ -55,6 +55,20 @@ def test_a_feature_has_a_floor_of_its_own(demo_app: Path) -> None:
         assert versions.live(ledger).note != "all the same"
 
 
+def test_the_search_keeps_the_floor_of_each_feature_and_gives_up_what_was_slid(demo_app: Path) -> None:
+    app = opened("tuning", draft=",MEDIUM:99,COMPLEX:99,REASONING:99;support_chat,quality_floor=0.999")
+    checked(app.number_input(key="value::quality_floor").set_value(70.0).run())
+    checked(app.button(key="find").click().run())
+    (said,) = (toast.value for toast in app.toast)
+    assert "No setting is known to keep support_chat above its floor, so nothing moves there." in said
+    assert "in which every other feature is safely above 70.0%: 4 features changed." in said
+    found = draft(app)
+    assert "" not in found.boundaries
+    assert "support_chat" not in found.boundaries
+    assert found.boundaries
+    assert found.values == {("", "quality_floor"): "0.7", ("support_chat", "quality_floor"): "0.999"}
+
+
 def test_fallbacks_and_waiting_are_projected(demo_app: Path) -> None:
     shown = figures(opened("tuning", draft=",MEDIUM:60"))
     assert shown["Fallback rate"].endswith("%")

@@ -128,7 +128,26 @@ def test_suggestions_can_be_tried_as_they_stand(run: Run, db: Path) -> None:
     assert costs == sorted(costs)
 
 
-def test_a_floor_outside_0_and_1_is_refused(run: Run, db: Path) -> None:
-    code, _, err = run("suggest", "--db", str(db), "--quality-floor", "90")
+def test_a_feature_keeps_its_own_floor(run: Run, db: Path) -> None:
+    code, out, _ = run(
+        "suggest", "--db", str(db), "--quality-floor", "0.8", "--quality-floor", "support_chat=0.93", "--json"
+    )
+    assert code == 0
+    found = {one["feature"]: one for one in json.loads(out)["features"]}
+    assert (found["support_chat"]["floor"], found["support_chat"]["floor_of"]) == (0.93, "feature")
+    assert (found["email_drafts"]["floor"], found["email_drafts"]["floor_of"]) == (0.8, "configuration")
+    assert all(one["quality_low"] >= one["floor"] for one in found.values() if one["changed"])
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"),
+    [
+        ("90", "between 0 and 1"),
+        ("support_chat=high", "between 0 and 1"),
+        ("suport_chat=0.9", "did you mean 'support_chat'"),
+    ],
+)
+def test_a_floor_that_is_none_is_refused(floor: str, said: str, run: Run, db: Path) -> None:
+    code, _, err = run("suggest", "--db", str(db), "--quality-floor", floor)
     assert code == 2
-    assert "between 0 and 1" in err
+    assert said in err

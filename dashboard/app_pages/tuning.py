@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, drafting, filters, levers, outcomes, standing, trying, ui, wording
-from dashboard.draft import EVERYWHERE, FLOOR, Draft, difference, nudged, told, value_of
+from dashboard import charts, data, drafting, filters, levers, outcomes, searching, standing, trying, ui, wording
+from dashboard.draft import EVERYWHERE, Draft, difference, nudged, told
 from dashboard.drafting import BASE, DRAFT, NOTE, REASON, keep
 from dashboard.filters import View
 from dashboard.traffic import Traffic
@@ -131,23 +131,14 @@ def _search(preview: Preview, scope: str, draft: Draft, live: Version, target: R
         icon=":material/auto_awesome:",
         key="find",
         help="Looks at every setting of every feature's boundaries and takes the cheapest whose quality, interval and "
-        "all, stays above the floor.",
+        "all, stays above the floor: the feature's own where it has one.",
     ):
         return
-    floor = value_of(target, scope, FLOOR)
     with st.spinner("Looking at every setting of every feature", show_time=True):
-        found = suggest(preview, floor)
-    better = [one for one in found.features if one.changed and scope in (EVERYWHERE, one.feature)]
-    for one in better:
-        draft = draft.with_scope(one.feature, tuple(one.suggested.values()), live.config)
-    keep(draft, live.config)
-    above = "a point below today's" if floor is None else wording.share(floor)
-    ui.say(
-        f"The draft is now the cheapest setting whose quality is safely above {above}: "
-        f"{wording.plural(len(better), 'feature')} changed. Look at it before you push."
-        if better
-        else f"Nothing is cheaper than today's setting with quality safely above {above}.",
-    )
+        found = suggest(preview, target)
+    looked_at = [one for one in found.features if scope in (EVERYWHERE, one.feature)]
+    keep(searching.adopted(draft, scope, looked_at, live.config), live.config)
+    ui.say(searching.told(looked_at))
     st.rerun()
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from router_core.config import RoutingConfig
 from router_core.projection import Projection
+from router_core.projection.optimize import MARGIN
 from router_core.projection.proof import Proof
 from router_core.projection.result import Interval
-
-MARGIN = 0.01
-"""Without any floor, quality may fall by a point."""
 
 
 def floor_of(projection: Projection, target: RoutingConfig) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,22 +27,29 @@ Ints = npt.NDArray[np.int64]
 _MOST_SETTINGS = 400_000  # looked at for one feature; with more tiers than four, boundaries move in steps
 _AT_ONCE = 1_000
 _SLOPES = 400  # prices of quality tried for the frontier
-_MARGIN = 0.01  # without any floor, a feature may lose a point
+MARGIN = 0.01
+"""Without any floor, quality may fall by a point."""
+
+FloorOf = Literal["feature", "configuration", "today"]
 
 
 @dataclass(frozen=True)
 class FeatureSuggestion:
     """Boundaries for one feature: today's and the cheapest safe ones (``score_min`` by tier), and in a sentence why.
 
-    ``quality_low`` is the lower end of its projected quality, which clears ``floor``.
+    ``quality_low`` is the lower end of its projected quality, which clears ``floor``; ``floor_of`` says whose floor
+    that is: the feature's own, the configuration's, or, where neither sets one, a point below today's quality. Where no
+    setting is known to clear it, it is not ``safe``, and the boundaries stay.
     """
 
     feature: str
     live: dict[str, int]
     suggested: dict[str, int]
     floor: float
+    floor_of: FloorOf
     quality: float
     quality_low: float
+    safe: bool
     why: str
 
     @property
@@ -67,13 +75,14 @@ class FrontierPoint:
     quality_change: float
 
 
-def suggest(preview: Preview, quality_floor: float | None = None) -> Suggestion:
+def suggest(preview: Preview, floors: RoutingConfig | None = None) -> Suggestion:
     """Find for each feature the cheapest boundaries whose lower bound of quality clears its floor.
 
-    The floor is ``quality_floor``, else the feature's own in the configuration, else the configuration's, else a point
-    below today's quality. Settings are looked at in order of cost, so the first that clears is the cheapest there is.
-    Settings that lean on thin support, or send traffic to a tier with fewer than 100 labels, are not safe. Pinned
-    features stay.
+    The floor is the feature's own, else the configuration's, else a point below today's quality; they are those of
+    ``floors``, a configuration that differs in them perhaps, else of the live one. Settings are looked at in order of
+    cost, so the first that clears is the cheapest there is; features do not touch each other, so all of them together
+    are the cheapest in which each keeps its floor. Settings that lean on thin support, or send traffic to a tier with
+    fewer than 100 labels, are not safe. Pinned features stay.
     """
     config, cube = preview.config, preview.cube
     settings = _settings(len(cube.tiers))
@@ -85,12 +94,13 @@ def suggest(preview: Preview, quality_floor: float | None = None) -> Suggestion:
         if not decisions or (entry is not None and entry.pin is not None) or not cube.tally.decisions[:, index].any():
             continue
         today = float(preview.quality_by_feature[index]) / decisions
-        own = entry.quality_floor if entry is not None else None
-        floor = next((one for one in (quality_floor, own, config.quality_floor) if one is not None), today - _MARGIN)
-        chosen, quality, low, why = _cheapest(preview, index, settings, floor, today, decisions)
+        floor, floor_of = _floor(floors or config, name, today)
+        chosen, quality, low, safe, why = _cheapest(preview, index, settings, floor, today, decisions)
         starts[index] = chosen
         live = _named(cube.tiers, preview.live.starts[index])
-        found.append(FeatureSuggestion(name, live, _named(cube.tiers, chosen), floor, quality, low, why))
+        found.append(
+            FeatureSuggestion(name, live, _named(cube.tiers, chosen), floor, floor_of, quality, low, safe, why)
+        )
     adopted = config
     for one in found:
         if one.changed:
@@ -133,14 +143,24 @@ def frontier(preview: Preview, points: int = 25) -> list[FrontierPoint]:
     ]
 
 
+def _floor(config: RoutingConfig, feature: str, today: float) -> tuple[float, FloorOf]:
+    entry = config.features.get(feature)
+    if entry is not None and entry.quality_floor is not None:
+        return entry.quality_floor, "feature"
+    if config.quality_floor is not None:
+        return config.quality_floor, "configuration"
+    return max(today - MARGIN, 0.0), "today"
+
+
 def _cheapest(
     preview: Preview, feature: int, settings: Ints, floor: float, today: float, decisions: int
-) -> tuple[Ints, float, float, str]:
-    """Return the cheapest safe starts of a feature, its projected quality, the lower end of it, and why these."""
+) -> tuple[Ints, float, float, bool, str]:
+    """Return the cheapest safe starts of a feature, its projected quality, the lower end of it, whether that clears the
+    floor, and why these."""
     tables, live = preview.tables, preview.live.starts[feature]
     families, first = tables.families, tables.point.first[feature]
     if not families:
-        return live, today, today, "stays: nothing is labelled, so no move is known to be safe"
+        return live, today, today, False, "stays: nothing is labelled, so no move is known to be safe"
     point = _summed(tables.point.rows[..., 0], first, settings, live)
     counts = _summed(tables.counts.rows[..., 0], first, settings, live)
     quality = today + np.median(point[:, :families], axis=1) / decisions
@@ -161,11 +181,11 @@ def _cheapest(
             chosen = some[safe[0]]
             bound = float(min(low[safe[0]], quality[chosen]))
             if (settings[chosen] == live).all():
-                return live, today, today, "stays: nothing cheaper is known to clear the floor"
+                return live, today, today, True, "stays: nothing cheaper is known to clear the floor"
             dollars = f"about ${abs(cost[chosen]) / 1e9:,.2f}"
             why = f"saves {dollars}" if cost[chosen] < 0 else f"costs {dollars} more, as today is below the floor"
-            return settings[chosen], float(quality[chosen]), bound, why
-    return live, today, today, "stays: no setting is known to clear the floor"
+            return settings[chosen], float(quality[chosen]), bound, True, why
+    return live, today, today, False, "stays: no setting is known to clear the floor"
 
 
 def _settings(tiers: int) -> Ints:
