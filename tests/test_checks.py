@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,9 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from router_core.errors import ConfigError
+from router_core.serving import checks
 from router_core.serving.checks import Answer, Verdict, build_checks, judge
+
+BUILT_INS = (
+    "json_schema",
+    "logprob",
+    "length",
+    "required_keywords",
+    "forbidden_keywords",
+    "uncertainty",
+    "self_consistency",
+    "callback",
+)
 
 
 async def nothing_more(samples: int) -> Sequence[str]:
@@ -113,8 +127,8 @@ async def test_a_check_that_fails_itself_follows_the_setting(scoring_service: st
 
 
 async def test_the_lowest_verdict_counts() -> None:
-    checks = build_checks([{"required_keywords": ["total", "vat"]}, {"length": {"min": 1}}])
-    assert (await judge(Answer("total"), checks, nothing_more, on_error="escalate")).score == 0.5
+    both = build_checks([{"required_keywords": ["total", "vat"]}, {"length": {"min": 1}}])
+    assert (await judge(Answer("total"), both, nothing_more, on_error="escalate")).score == 0.5
 
 
 @pytest.mark.parametrize(
@@ -126,12 +140,52 @@ async def test_the_lowest_verdict_counts() -> None:
         ({"length": {"min": 9, "max": 3}}, "min 9 is above max 3"),
         ({"forbidden_keywords": "single"}, "give a list of words"),
         ({"self_consistency": {"samples": 99}}, "from 1 to 10"),
-        ({"callback": {}}, "url"),
+        ({"callback": {}}, "url is an address such as"),
+        ({"callback": {"url": "127.0.0.1:9000"}}, "url is an address such as .* not '127.0.0.1:9000'"),
+        ({"length": 5}, r"cascade\.checks\.0\.length: give its settings by name \(min, max\), not 5"),
+        ({"length": {"min": "many"}}, "min is a number, not 'many'"),
+        ({"logprob": {"flor": 0.5}}, "unknown setting 'flor'; did you mean 'floor'"),
+        ({"json_schema": None}, "give a schema"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         build_checks([settings])
+
+
+@pytest.mark.parametrize("name", ["length", "logprob", "uncertainty", "self_consistency"])
+def test_a_check_without_settings_has_its_own(name: str) -> None:
+    assert [one.name for one in build_checks([{name: None}])] == [name]
+
+
+def test_every_check_shows_how_it_is_written_and_that_can_be_used() -> None:
+    for name in BUILT_INS:
+        example = re.search(rf"``(\{{{name}: .+?\}})``", getattr(checks, name).__doc__)
+        assert example is not None, name
+        (written,) = yaml.safe_load(f"[{example[1]}]")
+        assert [one.name for one in build_checks([written])] == [name]
+
+
+async def test_a_schema_that_refers_elsewhere_fetches_nothing_and_counts_as_a_failed_check(
+    scoring_service: str,
+) -> None:
+    settings = {"json_schema": {"$ref": scoring_service}}
+    found = await verdict(settings, Answer("{}"), on_error="escalate")
+    assert (found.score, found.check) == (0.0, "json_schema")
+    assert "a check failed" in found.why
+
+
+def test_a_check_of_somebody_elses_that_cannot_be_loaded_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "broken-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[tierwise.checks]\nbroken = no_such_module:check\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert len(build_checks([{"length": {}}])) == 1
+    with pytest.raises(ConfigError, match=r"cascade\.checks\.0\.broken: ModuleNotFoundError: .*no_such_module"):
+        build_checks([{"broken": {}}])
 
 
 async def test_anybody_may_add_a_check_by_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,8 +203,10 @@ async def test_anybody_may_add_a_check_by_an_entry_point(tmp_path: Path, monkeyp
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shouting\nVersion: 1\n")
     (metadata / "entry_points.txt").write_text("[tierwise.checks]\nshouting = shouting:shouting\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    checks = build_checks([{"shouting": {"most": 2}}])
-    assert await judge(Answer("Well!"), checks, nothing_more, on_error="accept") == Verdict(1.0)
-    assert await judge(Answer("Well!!!"), checks, nothing_more, on_error="accept") == Verdict(0.0, "shouts", "shouting")
+    shouting = build_checks([{"shouting": {"most": 2}}])
+    assert await judge(Answer("Well!"), shouting, nothing_more, on_error="accept") == Verdict(1.0)
+    assert await judge(Answer("Well!!!"), shouting, nothing_more, on_error="accept") == Verdict(
+        0.0, "shouts", "shouting"
+    )
     with pytest.raises(ConfigError, match=r"cascade.checks.0: unknown check 'whispering'; choose one of .*shouting"):
         build_checks([{"whispering": {}}])

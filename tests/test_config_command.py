@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from router_core.cli import main
-from router_core.config import data_dir, default_config, parse_config
+from router_core.config import data_dir, default_config, dump_config, parse_config, set_values
 
 Run = Callable[..., tuple[int, str, str]]
 SHIPPED = (data_dir() / "config.yaml").read_text(encoding="utf-8")
@@ -116,6 +116,26 @@ def test_a_mistake_exits_2_with_one_sentence(
     assert (code, out) == (2, "")
     assert sentence in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("cascade.checks=[{lenght: {}}]", "cascade.checks.0: unknown check 'lenght'; choose one of callback,"),
+        ("cascade.checks=[{length: {minimum: 3}}]", "unknown setting 'minimum'; did you mean 'min'?"),
+        ("cascade.checks=[{json_schema: {type: objekt}}]", "the schema is not valid: 'objekt'"),
+        ("rules=[{when: {keywords: ['']}, tier: SIMPLE}]", "rules.0.when.keywords.0 is empty"),
+    ],
+)
+def test_what_no_gateway_could_serve_is_refused_before_it_is_pushed(
+    run: Run, tmp_path: Path, setting: str, sentence: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(dump_config(set_values(default_config(), [setting])), encoding="utf-8")
+    for verb in ("validate", "push"):
+        code, out, err = run(verb, str(file))
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert sentence in err
 
 
 def test_asking_where_there_is_no_ledger_does_not_make_one(run: Run, db_path: Path) -> None:

@@ -55,15 +55,22 @@ async def test_a_pushed_version_is_taken_within_a_second_and_no_request_fails(se
     assert max(at for at, version, _ in seen if version == "1") - pushed < 1.0
 
 
-def test_a_version_that_cannot_be_served_leaves_the_last_one_in_use(served: Gateway) -> None:
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("classifier.scorer=missing", "no scorer 'missing'"),
+        ("cascade.checks=[{length: 5}]", "cascade.checks.0.length: give its settings by name (min, max), not 5"),
+    ],
+)
+def test_a_version_that_cannot_be_served_leaves_the_last_one_in_use(served: Gateway, setting: str, why: str) -> None:
     with open_ledger(served.db) as ledger:
         config = load_config(served.db.with_name("config.yaml"))
-        push(ledger, set_values(config, ["classifier.scorer=missing"]), author="test", note="a scorer nobody fitted")
+        push(ledger, set_values(config, [setting]), author="test", note="what no gateway can serve")
         time.sleep(0.8)
         client = served.client()
         raw = client.chat.completions.with_raw_response.create(**BODY)  # type: ignore[call-overload]
         assert raw.headers["x-tierwise-version"] == "1"
-        assert "no scorer 'missing'" in served.log.read_text()
+        assert why in served.log.read_text()
         push(ledger, set_values(config, ["boundaries.STRONG=0"]), author="test", note="mended")
     deadline = time.monotonic() + 2
     while raw.headers["x-tierwise-version"] != "3" and time.monotonic() < deadline:

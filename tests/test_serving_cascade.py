@@ -12,6 +12,7 @@ from upstream import upstream
 
 from router_core.decision import Kind, Reason, Status, Strategy, UsageSource
 from router_core.errors import ConfigError, ProviderError
+from router_core.serving.plan import Plans
 
 UNSURE = "says:I'm not sure, perhaps it is forty-two."
 ON = "strategy: cascade\n"
@@ -55,6 +56,30 @@ async def test_one_feature_can_have_a_cascade_and_the_others_none(url: str, db_p
     assert (other.strategy, len(other.attempts)) == (Strategy.DIRECT, 1)
 
 
+async def test_each_feature_may_have_checks_and_a_threshold_of_its_own(url: str, db_path: Path) -> None:
+    yaml = """
+strategy: cascade
+cascade: {checks: [{length: {min: 5}}]}
+features:
+  extraction: {cascade: {checks: [{json_schema: {type: object}}]}}
+  careful: {cascade: {start_tier: MEDIUM, acceptance_threshold: 1, max_escalations: 0}}
+"""
+    async with served(url, db_path, config(url, yaml=yaml)) as run:
+        asked = {
+            feature: (await run.ask(metadata={"feature": feature}))[1] for feature in ("other", "extraction", "careful")
+        }
+    assert {feature: [one.model for one in decision.attempts] for feature, decision in asked.items()} == {
+        "other": ["cheap"],
+        "extraction": ["cheap", "middle"],
+        "careful": ["middle"],
+    }
+    assert asked["extraction"].attempts[1].reason == "check json_schema"
+    with pytest.raises(ConfigError, match=r"features\.extraction\.cascade\.checks\.0: unknown check 'json'"):
+        Plans(config(url, yaml=yaml.replace("json_schema", "json")))
+    with pytest.raises(ConfigError, match=r"features\.careful\.cascade\.start_tier names the unknown tier 'MIDDLE'"):
+        config(url, yaml=yaml.replace("MEDIUM", "MIDDLE"))
+
+
 @pytest.mark.parametrize(
     ("most", "models"), [(0, ["cheap"]), (1, ["cheap", "middle"]), (2, ["cheap", "middle", "strong"])]
 )
@@ -95,13 +120,28 @@ async def test_where_nobody_above_answers_the_rejected_draft_is_better_than_none
     assert told(decision.attempts) == [("ANSWER", "cheap", "OK", True), ("ESCALATION", "middle", "REFUSED", False)]
 
 
+@pytest.mark.parametrize("fault", ["http-500", "http-400", "no-choices"])
+async def test_a_tier_that_gives_no_draft_is_no_reason_to_fail_and_the_next_answers(
+    url: str, db_path: Path, fault: str
+) -> None:
+    async with served(url, db_path, config(url, {"cheap": fault}, ON)) as run:
+        text, decision = await run.ask()
+    assert (text, decision.status, decision.tier) == ("The answer is forty-two.", Status.OK, "SIMPLE")
+    assert [(one.kind.name, one.model, one.final) for one in decision.attempts] == [
+        ("ANSWER", "cheap", False),
+        ("ESCALATION", "middle", True),
+    ]
+    assert decision.attempts[1].reason == "no answer"
+
+
 async def test_where_nobody_answers_at_all_the_error_is_the_callers(url: str, db_path: Path) -> None:
-    async with served(url, db_path, config(url, {"cheap": "http-500"}, ON)) as run:
-        with pytest.raises(ProviderError) as caught:
+    async with served(url, db_path, config(url, {"cheap": "http-500", "middle": "http-503"}, ON)) as run:
+        with pytest.raises(ProviderError, match="HTTP 503") as caught:
             await run.ask()
         assert caught.value.decision_id is not None
         decision = run.ledger.read_decision(caught.value.decision_id)
     assert (decision.status, decision.strategy) == (Status.REFUSED, Strategy.CASCADE)
+    assert [one.model for one in decision.attempts] == ["cheap", "middle"]
 
 
 async def test_a_stream_is_held_back_until_it_is_accepted(url: str, db_path: Path) -> None:

@@ -84,6 +84,18 @@ async def test_a_summary_no_shorter_than_the_turns_is_paid_and_not_used(url: str
     assert decision.attempts[0].reason == "long: no shorter"
 
 
+async def test_one_feature_can_have_compression_and_the_others_none(url: str, db_path: Path) -> None:
+    yaml = "features: {support: {compress: {enabled: true, above_tokens: 200, keep_last: 2}}}"
+    async with served(url, db_path, config(url, {"cheap": "says:harbour, 40 boxes"}, yaml)) as run:
+        kinds = {
+            feature: [
+                one.kind.name for one in (await run.ask(messages=talk(), metadata={"feature": feature}))[1].attempts
+            ]
+            for feature in ("support", "other")
+        }
+    assert kinds == {"support": ["COMPRESS", "ANSWER"], "other": ["ANSWER"]}
+
+
 async def test_a_named_model_gets_what_was_sent(url: str, db_path: Path) -> None:
     async with served(url, db_path, config(url, yaml=ON)) as run:
         _, decision = await run.ask(messages=talk(), model="strong")

@@ -49,9 +49,9 @@ def validate(
     as_json: JsonOption = False,
 ) -> None:
     """Check a configuration file without pushing it; a mistake is named with its line, and exits 2."""
-    from router_core.config import load_config
+    from router_core.cli.ledgers import servable_config
 
-    config = load_config(file)
+    config = servable_config(file)
     if as_json:
         boundaries = dict(zip(config.tier_names, config.boundaries(), strict=True))
         print_json(
@@ -98,11 +98,12 @@ def push(
     as_json: JsonOption = False,
 ) -> None:
     """Make a configuration file live as the next version; running gateways take it up within a second."""
-    from router_core.config import diff_configs, load_config
+    from router_core.cli.ledgers import servable_config
+    from router_core.config import diff_configs
     from router_core.ledger.store import open_ledger
     from router_core.lifecycle import versions
 
-    config = load_config(file)
+    config = servable_config(file)
     with open_ledger(db, timezone=config.timezone) as ledger:
         before = versions.live(ledger)
         changes = diff_configs(before.config, config)

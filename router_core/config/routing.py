@@ -141,6 +141,8 @@ def _problems(config: RoutingConfig) -> Iterator[tuple[str, str]]:
             yield _unknown(f"features.{name}.pin", "tier", feature.pin, names)
         if feature.boundaries:
             yield from _crossings(config, name)
+        if feature.cascade is not None and (start := feature.cascade.start_tier) is not None and start not in names:
+            yield _unknown(f"features.{name}.cascade.start_tier", "tier", start, names)
         if feature.cache is not None and feature.cache.url is not None:
             yield f"features.{name}.cache.url", "answers of all features are kept in one place; name it under cache.url"
         if feature.cache is not None and feature.cache.embeddings is not None:

@@ -61,17 +61,6 @@ class Cache(Section):
     max_bytes: int = Field(default=256 * 2**20, gt=0)
 
 
-class Feature(Section):
-    """What is different for one product feature; anything left out follows the global setting."""
-
-    boundaries: Mapping[str, Boundary] = Field(default_factory=dict)
-    pin: str | None = None
-    strategy: Literal["direct", "cascade", "chain"] | None = None
-    quality_floor: Share | None = None
-    cache: Cache | None = None
-    team: str | None = None
-
-
 class When(Section):
     """Conditions of a rule; all that are given must hold."""
 
@@ -155,6 +144,22 @@ class Compress(Section):
     enabled: bool = False
     above_tokens: int = Field(default=8000, gt=0)
     keep_last: int = Field(default=4, ge=0)
+
+
+class Feature(Section):
+    """What is different for one product feature; anything left out follows the global setting.
+
+    A ``cache``, ``cascade`` or ``compress`` of its own stands whole in place of the global section.
+    """
+
+    boundaries: Mapping[str, Boundary] = Field(default_factory=dict)
+    pin: str | None = None
+    strategy: Literal["direct", "cascade", "chain"] | None = None
+    quality_floor: Share | None = None
+    cache: Cache | None = None
+    cascade: Cascade | None = None
+    compress: Compress | None = None
+    team: str | None = None
 
 
 class Budget(Section):

@@ -12,7 +12,6 @@ from router_core.complexity.classify import Classifier
 from router_core.complexity.scorer import Scorer
 from router_core.config import RoutingConfig
 from router_core.decision import RoutingDecision
-from router_core.errors import TierwiseError
 from router_core.gateway.access import Access
 from router_core.gateway.metrics import Metrics
 from router_core.ledger.answer_cache import SqliteAnswers, answers_path
@@ -117,7 +116,7 @@ class Engine:
                     if await asyncio.to_thread(self._reread):
                         self.router.reprice(self._prices)
                     problem = ""
-                except TierwiseError as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, what comes later is to be followed
                     if problem != str(error):
                         _log.warning("keys and prices are as they were: %s", error)
                     problem = str(error)
@@ -130,7 +129,7 @@ class Engine:
             self.router.adopt(config, version=version, classifier=classifier, prices=self._prices, answers=answers)
             self._kept_in = config.cache.url, config.cache.max_bytes
             _log.info("configuration version %d is in use", version)
-        except TierwiseError as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._unusable = version
             _log.warning("still using configuration version %d: %s", self.router.version, error)
 

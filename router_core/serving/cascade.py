@@ -21,30 +21,32 @@ _HELD = (Reason.PIN, Reason.RULE)
 async def cascade(job: Job, plan: Plan) -> Try:
     """Answer from the first tier whose answer passes the checks.
 
-    It begins with ``cascade.start_tier``, else with the assigned tier. An answer below ``acceptance_threshold`` stays
-    on record as rejected, and the next tier answers: at least the assigned one, at most ``max_escalations`` times. The
-    last that may be asked is not checked, so only that one streams; the others are held back until they are accepted.
-    Where nobody above answers, the best of the rejected answers is the caller's. Raises ``ProviderError`` where no tier
-    did.
+    It begins with ``start_tier`` of the plan's cascade, else with the assigned tier. An answer below
+    ``acceptance_threshold`` stays on record as rejected, and the next tier answers: at least the assigned one, at most
+    ``max_escalations`` times; so it does where a tier gives no answer at all. The last that may be asked is not
+    checked, so only that one streams; the others are held back until they are accepted. Where nobody above answers, the
+    best of the rejected answers is the caller's. Raises the last ``ProviderError`` where no tier did.
     """
-    settings, names = job.live.config.cascade, job.live.config.tier_names
+    settings, names = plan.cascade, job.live.config.tier_names
     assigned = names.index(job.draft.tier)
     place = assigned
     if settings.start_tier is not None and job.draft.reason not in _HELD:
         place = names.index(settings.start_tier)
     rejected: list[tuple[float, Try]] = []
+    failed: ProviderError | None = None
     why = ""
     for step in range(settings.max_escalations + 1):
         last = step == settings.max_escalations or place == len(names) - 1
         chain = job.draft.chain if place == assigned else job.live.chains.by_tier[names[place]]
         body = job.body if last else _checked_body(job.body, plan)
-        kind, reason = (Kind.ESCALATION, f"check {why}") if rejected else (Kind.ANSWER, "")
         try:
-            one = await job.ask(chain, body=body, kind=kind, reason=reason)
-        except ProviderError:
-            if not rejected:
-                raise
-            break
+            one = await job.ask(chain, body=body, kind=Kind.ESCALATION if step else Kind.ANSWER, reason=why)
+        except ProviderError as error:
+            failed, why = error, "no answer"
+            if last:
+                break
+            place = max(place + 1, assigned)
+            continue
         if last:
             return one
         verdict = await _verdict(job, plan, one, body)
@@ -52,9 +54,12 @@ async def cascade(job: Job, plan: Plan) -> Try:
             _without_logprobs(one)
         if verdict.score >= settings.acceptance_threshold:
             return one
-        one.status, why = Status.REJECTED, verdict.check
+        one.status, why = Status.REJECTED, f"check {verdict.check}"
         rejected.append((verdict.score, one))
         place = max(place + 1, assigned)
+    if not rejected:
+        assert failed is not None  # or a draft was looked at
+        raise failed
     _, best = max(rejected, key=lambda pair: pair[0])
     best.status = Status.OK
     return best
@@ -78,7 +83,7 @@ async def _verdict(job: Job, plan: Plan, one: Try, body: Mapping[str, Any]) -> V
     async def again(samples: int) -> Sequence[str]:
         return await _again(job, one.endpoint, body, samples)
 
-    return await judge(answer, plan.checks, again, on_error=job.live.config.cascade.on_error)
+    return await judge(answer, plan.checks, again, on_error=plan.cascade.on_error)
 
 
 async def _again(job: Job, endpoint: Endpoint, body: Mapping[str, Any], samples: int) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Any
 
+from router_core.config import suggest
 from router_core.errors import ConfigError
 
 
@@ -54,27 +55,27 @@ class NamedCheck:
     check: Check
 
 
-def build_checks(settings: Sequence[Mapping[str, Any]]) -> list[NamedCheck]:
-    """Return the checks a configuration lists, such as ``[{length: {min: 20}}, {json_schema: {...}}]``.
+def build_checks(settings: Sequence[Mapping[str, Any]], where: str = "cascade.checks") -> list[NamedCheck]:
+    """Return the checks a configuration lists at ``where``, such as ``[{length: {min: 20}}, {json_schema: {...}}]``.
 
-    Raises ``ConfigError`` for an unknown check, and for settings that it cannot use.
+    Raises ``ConfigError`` for an unknown check, for settings that it cannot use, and for one that cannot be loaded.
     """
-    known: dict[str, Callable[[Any], Check]] = dict(_BUILT_IN)
-    for point in entry_points(group="tierwise.checks"):
-        known.setdefault(point.name, point.load())
+    others = {point.name: point for point in entry_points(group="tierwise.checks")}
     checks = []
     for index, entry in enumerate(settings):
+        path = f"{where}.{index}"
         if len(entry) != 1:
-            raise ConfigError(f"cascade.checks.{index}: write one check an entry, such as 'length: {{min: 20}}'")
+            raise ConfigError(f"{path}: write one check an entry, such as 'length: {{min: 20}}'", path=path)
         ((name, options),) = entry.items()
-        if name not in known:
-            raise ConfigError(
-                f"cascade.checks.{index}: unknown check {name!r}; choose one of {', '.join(sorted(known))}"
-            )
+        if name not in _BUILT_IN and name not in others:
+            known = ", ".join(sorted({*_BUILT_IN, *others}))
+            raise ConfigError(f"{path}: unknown check {name!r}; choose one of {known}", path=path)
         try:
-            checks.append(NamedCheck(name, known[name](options)))
-        except (TypeError, ValueError, KeyError) as error:
-            raise ConfigError(f"cascade.checks.{index}.{name}: {error}") from None
+            made = _BUILT_IN[name](options) if name in _BUILT_IN else others[name].load()(options)
+        except Exception as error:  # noqa: BLE001 - a check is anybody's code; what it raises must stop no gateway
+            said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise ConfigError(f"{path}.{name}: {said}", path=path) from None
+        checks.append(NamedCheck(name, made))
     return checks
 
 
@@ -104,12 +105,16 @@ def json_schema(schema: Mapping[str, Any]) -> Check:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
     from pydantic_core import from_json
+    from referencing import Registry
 
+    if not isinstance(schema, Mapping):
+        raise ValueError("give a schema, such as {type: object}")
     try:
         Draft202012Validator.check_schema(dict(schema))
     except SchemaError as error:
         raise ValueError(f"the schema is not valid: {error.message}") from None
-    validator = Draft202012Validator(dict(schema))
+    # With a registry of its own, a reference to an address is an error and fetched from nowhere.
+    validator = Draft202012Validator(dict(schema), registry=Registry())
 
     async def check(answer: Answer, again: Again) -> Verdict:
         fenced = re.fullmatch(r"\s*```(?:json)?\s*(.*?)```\s*", answer.text, re.DOTALL)
@@ -123,12 +128,12 @@ def json_schema(schema: Mapping[str, Any]) -> Check:
     return check
 
 
-def logprob(options: Mapping[str, float]) -> Check:
+def logprob(options: Mapping[str, float] | None) -> Check:
     """The model was sure: the mean token probability, geometric, is the score, stretched so that ``floor`` is 0.
 
     ``{logprob: {floor: 0.5}}``; an answer that carries no log-probabilities passes.
     """
-    floor = float(options.get("floor", 0.0))
+    floor = _number(_options(options, "floor"), "floor", 0.0)
     if not 0 <= floor < 1:
         raise ValueError(f"floor is a probability from 0 up to 1, not {floor}")
 
@@ -141,21 +146,22 @@ def logprob(options: Mapping[str, float]) -> Check:
     return check
 
 
-def length(options: Mapping[str, int]) -> Check:
+def length(options: Mapping[str, int] | None) -> Check:
     """The answer has from ``min`` to ``max`` characters and was not cut off by the token limit.
 
     ``{length: {min: 20, max: 4000}}``
     """
-    low, high = int(options.get("min", 1)), options.get("max")
-    if high is not None and low > int(high):
-        raise ValueError(f"min {low} is above max {high}")
+    chosen = _options(options, "min", "max")
+    low, high = _number(chosen, "min", 1), _number(chosen, "max", math.inf)
+    if low > high:
+        raise ValueError(f"min {low:g} is above max {high:g}")
 
     async def check(answer: Answer, again: Again) -> Verdict:
         size = len(answer.text.strip())
         if size < low:
-            return Verdict(0.0, f"{size} characters, fewer than {low}")
-        if high is not None and size > int(high):
-            return Verdict(0.0, f"{size} characters, more than {high}")
+            return Verdict(0.0, f"{size} characters, fewer than {low:g}")
+        if size > high:
+            return Verdict(0.0, f"{size} characters, more than {high:g}")
         return Verdict(0.0, "cut off by the token limit") if answer.finish_reason == "length" else Verdict(1.0)
 
     return check
@@ -205,7 +211,7 @@ def uncertainty(options: Mapping[str, float] | None) -> Check:
 
     ``{uncertainty: {penalty: 0.4}}``
     """
-    penalty = float((options or {}).get("penalty", 0.4))
+    penalty = _number(_options(options, "penalty"), "penalty", 0.4)
     if not 0 < penalty <= 1:
         raise ValueError(f"penalty is above 0 and at most 1, not {penalty}")
 
@@ -222,10 +228,10 @@ def self_consistency(options: Mapping[str, Any] | None) -> Check:
     ``{self_consistency: {samples: 2, pattern: "answer is (\\\\w+)"}}``; ``pattern`` names the part that must agree, and
     without it the whole text is compared, spaces and case aside. The further answers are paid for and recorded.
     """
-    chosen = options or {}
-    samples = int(chosen.get("samples", 2))
-    if not 1 <= samples <= 10:
-        raise ValueError(f"samples is from 1 to 10, not {samples}")
+    chosen = _options(options, "samples", "pattern")
+    samples = chosen.get("samples", 2)
+    if not isinstance(samples, int) or not 1 <= samples <= 10:
+        raise ValueError(f"samples is a whole number from 1 to 10, not {samples!r}")
     try:
         pattern = re.compile(str(chosen["pattern"])) if "pattern" in chosen else None
     except re.error as error:
@@ -250,7 +256,10 @@ def callback(options: Mapping[str, Any]) -> Check:
 
     ``{callback: {url: "http://127.0.0.1:9000/check", timeout: 2}}``
     """
-    url, timeout = str(options["url"]), float(options.get("timeout", 2.0))
+    chosen = _options(options, "url", "timeout")
+    url, timeout = str(chosen.get("url", "")), _number(chosen, "timeout", 2.0)
+    if not re.match(r"https?://[^/]", url):
+        raise ValueError(f"url is an address such as 'http://127.0.0.1:9000/check', not {url!r}")
 
     async def check(answer: Answer, again: Again) -> Verdict:
         import httpx
@@ -265,6 +274,24 @@ def callback(options: Mapping[str, Any]) -> Check:
         return Verdict(score, str(told.get("why", "")))
 
     return check
+
+
+def _options(options: object, *names: str) -> Mapping[str, Any]:
+    """Return the settings of a check; raises ``ValueError`` for anything but these names."""
+    chosen = {} if options is None else options
+    if not isinstance(chosen, Mapping):
+        raise ValueError(f"give its settings by name ({', '.join(names)}), not {options!r}")
+    for name in chosen:
+        if name not in names:
+            raise ValueError(f"unknown setting {name!r}; {suggest(str(name), names)}")
+    return chosen
+
+
+def _number(options: Mapping[str, Any], name: str, otherwise: float) -> float:
+    value = options.get(name, otherwise)
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise ValueError(f"{name} is a number, not {value!r}")
+    return value
 
 
 def _words(words: Sequence[str]) -> list[str]:

@@ -42,7 +42,7 @@ def _calls(job: Job, plan: Plan) -> Iterator[tuple[Endpoint, int, int | None]]:
     if plan.compress is not None and not named:
         yield tiers[names[0]][0], 1, LONGEST_SUMMARY
     if plan.strategy == Strategy.CASCADE and not named:
-        settings = live.config.cascade
+        settings = plan.cascade
         assigned = names.index(draft.tier)
         held = draft.reason in (Reason.PIN, Reason.RULE)
         place = assigned if settings.start_tier is None or held else names.index(settings.start_tier)
