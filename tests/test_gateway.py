@@ -265,6 +265,7 @@ def test_the_models_are_auto_and_those_configured(served: Gateway) -> None:
         (b'"text"', None),
         (b"[" * 100_000, None),
         (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', None),
+        (b'{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}', None),
         (b'{"model": "auto"}', "messages"),
         (b'{"model": 3, "messages": [{"role": "user", "content": "x"}]}', "model"),
         (b'{"messages": [{"role": "user", "content": {"text": 1}}]}', "messages[0].content"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from served import CALL, RATES, config, served, told
 from upstream import upstream
 
@@ -54,6 +55,43 @@ async def test_a_stream_and_a_failure_are_settled_too(url: str, db_path: Path) -
         with pytest.raises(ProviderError):
             await run.ask(model="middle")
         assert Budgets(run.ledger).spent(settings.budgets[0], AT) == (CALL["cheap"], 0)
+
+
+@pytest.mark.parametrize("body", [{"max_tokens": 10**18}, {"max_tokens": 1_000, "n": 10**18}])
+async def test_a_caller_who_would_allow_any_length_is_refused_and_holds_up_nobody_else(
+    url: str, db_path: Path, body: dict[str, int]
+) -> None:
+    settings = config(url, yaml="budgets: [{max_budget: 1, mode: block}]")
+    async with served(url, db_path, settings) as run:
+        greedy, modest = await asyncio.gather(run.ask(**body), run.ask(), return_exceptions=True)
+    assert isinstance(greedy, BudgetExceededError)
+    assert not isinstance(modest, BaseException)
+
+
+@pytest.mark.parametrize("more", ["", "cache: {mode: exact}"])
+async def test_a_caller_who_leaves_while_a_budget_is_settled_leaves_the_answer_on_record(
+    url: str, db_path: Path, more: str
+) -> None:
+    settings = config(url, {"cheap": "after:0.3"}, f"budgets: [{{max_budget: 5}}]\n{more}")
+    async with served(url, db_path, settings, clock=lambda: AT) as run:
+        before = len(run.calls())
+        asked = asyncio.ensure_future(run.ask())
+        while len(run.calls()) == before:
+            await asyncio.sleep(0.02)
+        with run.ledger.writing():  # so that neither settling nor recording gets through
+            await asyncio.sleep(0.6)
+            asked.cancel()
+            await asyncio.sleep(0.05)
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        with run.ledger.reading() as connection:
+            found = connection.execute(sa.text("SELECT id FROM decision")).scalars().all()
+        (decision,) = [run.ledger.read_decision(bytes(one)) for one in found]
+        assert (decision.status, decision.cost_nusd) == (Status.OK, CALL["cheap"])
+        deadline = asyncio.get_running_loop().time() + 3
+        while Budgets(run.ledger).spent(settings.budgets[0], AT) != (CALL["cheap"], 0):
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.02)
 
 
 JUDGED = "classifier: {stages: [embedding, judge], confidence: 0.9}\n"

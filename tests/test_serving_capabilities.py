@@ -139,6 +139,18 @@ async def test_how_long_answers_of_a_feature_are_is_learnt_from_them(url: str, d
     assert later.expected_output_tokens is not None  # a push forgets nothing
 
 
+def test_however_many_names_callers_make_up_no_more_than_the_latest_are_known() -> None:
+    lengths = Lengths()
+    for number in range(30_000):
+        for _ in range(5 if number in (0, 29_999) else 1):
+            lengths.observe(f"f{number}", 40)
+        if number % 100 == 0:
+            lengths.observe("chat", 40)
+    assert lengths.expected(Request("hello", feature="chat")) == 40
+    assert lengths.expected(Request("hello", feature="f29999")) == 40
+    assert lengths.expected(Request("hello", feature="f0")) is None
+
+
 def test_the_latest_answers_weigh_most() -> None:
     lengths = Lengths()
     for tokens in [1_000] * 50 + [10] * 200:

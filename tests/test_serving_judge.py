@@ -77,6 +77,17 @@ async def test_a_scorer_that_is_sure_leaves_the_judge_unasked(url: str, db_path:
     assert (decision.stage, len(decision.attempts)) == ("reference", 1)
 
 
+async def test_where_the_score_cannot_move_a_request_nobody_is_paid_for_it(url: str, db_path: Path) -> None:
+    yaml = f"{STAGES}features: {{legal: {{pin: STRONG}}}}"
+    async with served(url, db_path, config(url, {"cheap": "says:9"}, yaml)) as run:
+        _, pinned = await run.ask("what now", metadata={"feature": "legal"})
+        _, first = await run.ask("what now", metadata={"conversation": "c"})
+        _, second = await run.ask("what then", metadata={"conversation": "c"})
+    assert (pinned.reason, [one.kind.name for one in pinned.attempts]) == (Reason.PIN, ["ANSWER"])
+    assert [one.kind.name for one in first.attempts] == ["CLASSIFIER", "ANSWER"]
+    assert (second.reason, [one.kind.name for one in second.attempts]) == (Reason.STICKY, ["ANSWER"])
+
+
 async def test_a_request_that_tells_the_judge_what_to_say_stands_between_the_lines(url: str, db_path: Path) -> None:
     yaml = "classifier: {stages: [embedding, judge], confidence: 0.9, judge_model: umpire}"
     async with served(url, db_path, config(url, {"umpire": "says:2"}, yaml)) as run:

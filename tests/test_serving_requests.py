@@ -31,6 +31,8 @@ HELLO = [{"role": "user", "content": "hello"}]
         ({"messages": HELLO, "stream_options": []}, "stream_options", "an object"),
         ({"messages": HELLO, "max_tokens": True}, "max_tokens", "a whole number"),
         ({"messages": HELLO, "max_tokens": "many"}, "max_tokens", "a whole number"),
+        ({"messages": HELLO, "n": "two"}, "n", "a whole number"),
+        ({"messages": HELLO, "n": True}, "n", "a whole number"),
         ({"messages": HELLO, "metadata": "chat"}, "metadata", "an object"),
         ({"messages": HELLO, "metadata": {"feature": 3}}, "metadata.feature", "must be text"),
         ({"messages": HELLO, "response_format": "json"}, "response_format", "an object"),
@@ -44,7 +46,7 @@ def test_a_wrong_type_is_named_with_its_field(body: object, field: str | None, s
 
 
 def test_fields_that_routing_does_not_read_pass_through_unchecked() -> None:
-    body = {"messages": HELLO, "tools": "whatever", "temperature": [], "n": "two"}
+    body = {"messages": HELLO, "tools": "whatever", "temperature": [], "seed": "two"}
     assert outgoing(check_body(body), "m", None) == {**body, "model": "m"}
 
 

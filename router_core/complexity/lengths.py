@@ -15,6 +15,7 @@ SHORT = 8
 _FEWEST = 5  # answers of a feature before their mean is worth anything
 _MEMORY = 0.02  # what one more answer weighs once there are many: the last fifty or so count
 _TOKENS_A_WORD = 1.35
+_MOST_FEATURES = 10_000  # callers may name features as they like
 
 
 def _asked_words() -> Any:
@@ -34,9 +35,11 @@ class Lengths:
 
     def observe(self, feature: str, output_tokens: int) -> None:
         """Learn from an answer."""
-        mean, count = self._known.get(feature, (0.0, 0))
+        mean, count = self._known.pop(feature, (0.0, 0))
         count += 1
         self._known[feature] = mean + (output_tokens - mean) * max(1 / count, _MEMORY), count
+        if len(self._known) > _MOST_FEATURES:
+            del self._known[next(iter(self._known))]  # the one that was served longest ago
 
     def expected(self, request: Request) -> int | None:
         """Return the tokens an answer is expected to have, None where nothing tells.

@@ -139,7 +139,7 @@ class Chat:
 
 def _parsed(body: bytes) -> object:
     try:
-        return from_json(body)
+        return from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise InputError(f"the request is not JSON: {error}") from None
 

@@ -22,8 +22,8 @@ from router_core.serving.failover import Endpoint, Try
 
 # Kinds of attempts whose result a caller may get.
 _ANSWERS = (Kind.ANSWER, Kind.ESCALATION, Kind.FAILOVER, Kind.CHAIN)
-
-
+# What is so whatever the score, and not worth a call to know it better.
+_SETTLED = (Reason.PIN, Reason.STICKY)
 _SAMPLED = 256 // 10  # the last byte of an id is random
 
 
@@ -33,7 +33,7 @@ class Draft:
 
     ``final`` is the try whose answer the caller gets; until it is known, the last that tried to answer. ``outcome`` is
     how the request ended where no try says so: it was served from a cache, blocked, or given up. ``reservations`` are
-    what is set aside for it until it is settled.
+    what is set aside for it until it is settled. ``kept`` once it was handed over to be recorded.
     """
 
     id: bytes
@@ -56,7 +56,13 @@ class Draft:
     final: Try | None = None
     outcome: Status | None = None
     draw: float = 0.0
+    kept: bool = False
     reservations: list[Reservation] = field(default_factory=list)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether a further stage is to be asked: no score was sure, and one that is could change the tier."""
+        return self.score is not None and self.score.uncertain and self.reason not in _SETTLED
 
     @property
     def captured(self) -> bool:

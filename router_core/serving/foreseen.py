@@ -14,6 +14,8 @@ from router_core.serving.messages import prompt_text
 from router_core.serving.plan import Plan
 from router_core.usage import Usage, estimate_tokens
 
+_MOST_TOKENS = 10_000_000  # no answer is longer, whatever a caller would allow
+
 
 def call_nusd(job: Job, body: Mapping[str, Any], endpoint: Endpoint) -> int:
     """Return what one call may cost in nano-dollars; 0 where its price is unknown."""
@@ -74,7 +76,7 @@ def _room(job: Job, body: Mapping[str, Any], endpoint: Endpoint) -> int:
     score = job.draft.score
     expected = score.expected_output_tokens if score is not None else None
     output = min(known) if known else expected or DEFAULT_OUTPUT_TOKENS
-    return max(0, output) * max(1, body.get("n") or 1)
+    return min(_MOST_TOKENS, max(0, output) * max(1, body.get("n") or 1))
 
 
 def _nusd(job: Job, endpoint: Endpoint, tokens: int, room: int) -> int:

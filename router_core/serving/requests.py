@@ -57,6 +57,7 @@ _FIELDS: tuple[tuple[str, type, str], ...] = (
     ("response_format", dict, "an object"),
     ("max_tokens", int, "a whole number"),
     ("max_completion_tokens", int, "a whole number"),
+    ("n", int, "a whole number"),
 )
 
 

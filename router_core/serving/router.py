@@ -169,9 +169,9 @@ class Router:
         job = Job(live, body, draft, self._failover)
         plan = live.plans.of(request.feature)
         try:
-            if draft.score is not None and draft.score.uncertain and live.embedder is not None:
+            if live.embedder is not None and draft.unsure:
                 await self._ask_embedder(job, live.embedder)
-            if draft.score is not None and draft.score.uncertain and live.asks_judge:
+            if live.asks_judge and draft.unsure:
                 await self._ask_judge(job)
             if live.config.budgets and self._purse is not None:
                 await set_aside(job, plan, self._purse)
@@ -184,6 +184,8 @@ class Router:
             await self._keep(draft, draft.ended(self._timer()))
             raise
         except asyncio.CancelledError:
+            if draft.kept:  # it was answered, and only the wait for its record was cut short
+                raise
             if draft.tries:  # the call may have been answered, and billed, all the same
                 draft.outcome = Status.ABORTED
                 await self._keep(draft, draft.ended(self._timer()))
@@ -326,8 +328,11 @@ class Router:
         final = draft.final
         if final is not None and final.usage is not None and decision.status == Status.OK:
             self._lengths.observe(draft.request.feature, final.usage.output_tokens)
-        await settle(draft, decision, self._purse)
-        if self._record is not None:
-            await self._record(decision)
+        draft.kept = True
+        try:
+            await settle(draft, decision, self._purse)
+        finally:  # whoever gives up meanwhile leaves it on record all the same
+            if self._record is not None:
+                await self._record(decision)
         if self._capture is not None and draft.captured:
             self._capture(draft.id, draft.request.text, draft.decided_at_ms, draft.capture.retention_days)
