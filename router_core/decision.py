@@ -157,14 +157,21 @@ class RoutingDecision:
 
     @property
     def cost_nusd(self) -> int | None:
-        """List cost of all attempts in nano-dollars; None where any attempt that used tokens has no price."""
-        total = 0
+        """List cost of all attempts in nano-dollars, as far as their tokens are known.
+
+        None where one that used tokens has no price, or where no cost is known and one answered: nobody counted its
+        tokens. A call that failed without any cost nothing.
+        """
+        total, priced, uncounted = 0, False, False
         for attempt in self.attempts:
             if attempt.list_cost_nusd is not None:
                 total += attempt.list_cost_nusd
+                priced = True
             elif attempt.usage is not None:
                 return None
-        return total
+            elif attempt.status == Status.OK:
+                uncounted = True
+        return None if uncounted and not priced else total
 
 
 def new_decision_id(at_ms: int | None = None, random: bytes | None = None) -> bytes:

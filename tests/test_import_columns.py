@@ -96,6 +96,9 @@ def test_by_column_and_by_row_give_the_same_decisions(
                 [(a.kind, a.model, a.usage, a.list_cost_nusd, a.price_id) for a in d.attempts] + [d]
                 for d in kept(ledger)
             ]
+            with ledger.reading() as connection:
+                stored = connection.exec_driver_sql("SELECT id, cost_nusd FROM decision").all()
+            assert dict(map(tuple, stored)) == {one[-1].id: one[-1].cost_nusd for one in decisions}
             found.append((plain, reasons, decisions))
     assert found[0] == found[1]
 

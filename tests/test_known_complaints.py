@@ -97,8 +97,10 @@ def test_cached_and_reasoning_tokens_are_charged_once_whoever_logged_them(
 
 def test_a_stream_whose_tokens_nobody_counted_is_unknown_and_not_free(ledger: Ledger) -> None:
     load(ledger, as_lines([spend_log(prompt_tokens=None, completion_tokens=None, spend=None, metadata=UNCACHED)]))
-    (call,) = kept(ledger)[0].attempts
+    (decision,) = kept(ledger)
+    (call,) = decision.attempts
     assert (call.usage, call.list_cost_nusd, call.reported_cost_nusd) == (None, None, None)
+    assert decision.cost_nusd is None
     whole = spent(ledger)
     assert (whole.attempts, whole.priced_attempts) == (1, 0)
 

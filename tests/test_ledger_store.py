@@ -11,11 +11,11 @@ import pytest
 from decisions import NOON_MS, a_decision, an_attempt, any_decision, traffic
 from hypothesis import given, settings
 
-from router_core.decision import Kind, QualitySource, RoutingDecision, new_decision_id
+from router_core.decision import Attempt, Kind, QualitySource, RoutingDecision, Status, new_decision_id
 from router_core.errors import LedgerError
 from router_core.ledger.days import day_number, id_time_ms
 from router_core.ledger.lines import decode, encode
-from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS
+from router_core.ledger.rows import ATTEMPT_COLUMNS, COST_NUSD, DECISION_COLUMNS
 from router_core.ledger.store import Ledger, open_ledger
 
 
@@ -38,6 +38,7 @@ def test_a_recorded_decision_reads_back_unchanged(ledger: Ledger, decision: Rout
     decision = replace(decision, id=new_decision_id(decision.decided_at_ms))
     ledger.write_decisions([decision])
     assert ledger.read_decision(decision.id) == decision
+    assert costs(ledger, decision) == {decision.cost_nusd}
 
 
 @given(decision=any_decision())
@@ -82,15 +83,40 @@ def test_exactly_one_attempt_is_final_whatever_is_given(ledger: Ledger) -> None:
     assert [call.final for call in ledger.read_decision(earlier.id).attempts] == [True, False]
 
 
-def test_a_cost_is_unknown_where_any_attempt_that_used_tokens_has_no_price(ledger: Ledger) -> None:
-    known = a_decision(attempts=(an_attempt(usage=None, list_cost_nusd=None), an_attempt(list_cost_nusd=7)))
-    unknown = a_decision(attempts=(an_attempt(list_cost_nusd=None), an_attempt(list_cost_nusd=7)))
-    ledger.write_decisions([known, unknown])
+def costs(ledger: Ledger, decision: RoutingDecision) -> set[int | None]:
+    """Return what a decision cost: by itself, as it is kept, and by the rows of its attempts."""
+    look = f"SELECT d.cost_nusd, (SELECT {COST_NUSD} FROM attempt a WHERE a.decision_id = d.id) FROM decision d "
     with ledger.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT id, cost_nusd FROM decision").all()
-    costs = {row.id: row.cost_nusd for row in rows}
-    assert (costs[known.id], costs[unknown.id]) == (7, None)
-    assert (known.cost_nusd, unknown.cost_nusd) == (7, None)
+        kept, summed = connection.exec_driver_sql(f"{look} WHERE d.id = ?", (decision.id,)).one()
+    return {decision.cost_nusd, kept, summed}
+
+
+PRICED, UNPRICED = an_attempt(list_cost_nusd=7), an_attempt(list_cost_nusd=None)
+UNCOUNTED = an_attempt(usage=None, list_cost_nusd=None)
+FAILED = an_attempt(usage=None, list_cost_nusd=None, status=Status.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "nusd"),
+    [
+        ((), 0),
+        ((FAILED,), 0),
+        ((FAILED, PRICED), 7),
+        ((PRICED, PRICED), 14),
+        ((UNPRICED, PRICED), None),
+        ((PRICED, UNPRICED), None),
+        ((UNCOUNTED,), None),
+        ((FAILED, UNCOUNTED), None),
+        ((UNCOUNTED, PRICED), 7),
+        ((UNCOUNTED, an_attempt(list_cost_nusd=0)), 0),
+    ],
+)
+def test_a_cost_is_unknown_without_a_price_or_where_nobody_counted(
+    ledger: Ledger, attempts: tuple[Attempt, ...], nusd: int | None
+) -> None:
+    decision = a_decision(attempts=attempts)
+    ledger.write_decisions([decision])
+    assert costs(ledger, decision) == {nusd}
 
 
 def test_rows_given_as_tuples_in_the_order_of_the_columns_are_kept(ledger: Ledger) -> None:

@@ -85,7 +85,7 @@ def rows_of(
     ttft = _maybe(columns.ttft_ms, columns.ttft_known)
     latency = columns.latency_ms.tolist()
     cost: dict[str, Any] = {
-        "decision": _maybe(np.where(priced.known & served, priced.cost_nusd, 0), priced.known | ~metered | ~served),
+        "decision": _maybe(np.where(served, priced.cost_nusd, 0), priced.known | ~served),
         "attempt": _maybe(priced.cost_nusd, priced.known),
     }
     conversations = combined(assembler.conversation_hash, columns.team, columns.conversation)

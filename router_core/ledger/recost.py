@@ -17,6 +17,7 @@ from router_core.ledger.bulk import insert_many
 from router_core.ledger.days import date_of, day_number
 from router_core.ledger.price_rows import read_prices
 from router_core.ledger.rollup import days_with_rows, pruned_days
+from router_core.ledger.rows import COST_NUSD
 from router_core.ledger.store import Ledger, insert_event, mark_dirty
 from router_core.ledger.tables import MILLION
 from router_core.prices import Price, PriceBook
@@ -40,11 +41,9 @@ _PRICE_CALL = sa.text(
     "UPDATE attempt SET list_cost_nusd = :cost, price_id = :price WHERE decision_id = :decision AND seq = :seq"
 )
 _IN_JOB = "SELECT decision_id FROM recost_call WHERE job_id = :job AND decision_id >= :low AND decision_id < :high"
-# A decision's cost is that of its calls; unknown where one that used tokens has no price.
 _PRICE_DECISIONS = sa.text(
-    "UPDATE decision SET cost_nusd = (SELECT CASE WHEN SUM(CASE WHEN a.list_cost_nusd IS NULL "
-    "AND a.input_tokens IS NOT NULL THEN 1 ELSE 0 END) > 0 THEN NULL ELSE COALESCE(SUM(a.list_cost_nusd), 0) END "
-    f"FROM attempt a WHERE a.decision_id = decision.id) WHERE id >= :low AND id < :high AND id IN ({_IN_JOB})"
+    f"UPDATE decision SET cost_nusd = (SELECT {COST_NUSD} FROM attempt a WHERE a.decision_id = decision.id) "
+    f"WHERE id >= :low AND id < :high AND id IN ({_IN_JOB})"
 )
 _RESTORE_CALLS = sa.text(
     "UPDATE attempt SET list_cost_nusd = r.list_cost_nusd, price_id = r.price_id FROM recost_call r "

@@ -27,6 +27,13 @@ from router_core.usage import Usage
 DECISION_COLUMNS: tuple[str, ...] = tuple(DecisionRow.__table__.columns.keys())  # type: ignore[attr-defined]
 ATTEMPT_COLUMNS: tuple[str, ...] = tuple(AttemptRow.__table__.columns.keys())  # type: ignore[attr-defined]
 
+# `RoutingDecision.cost_nusd` over the rows `a` of its attempts.
+COST_NUSD = (
+    "CASE WHEN SUM(CASE WHEN a.list_cost_nusd IS NULL AND a.input_tokens IS NOT NULL THEN 1 ELSE 0 END) > 0 "
+    f"OR (COUNT(a.list_cost_nusd) = 0 AND SUM(CASE WHEN a.status = {Status.OK:d} THEN 1 ELSE 0 END) > 0) "
+    "THEN NULL ELSE CAST(COALESCE(SUM(a.list_cost_nusd), 0) AS BIGINT) END"
+)
+
 
 def rows_of(decisions: Iterable[RoutingDecision], names: Dimensions, days: Days) -> tuple[list[Row], list[Row]]:
     """Return the rows of decisions and of their attempts.
@@ -46,23 +53,17 @@ def rows_of(decisions: Iterable[RoutingDecision], names: Dimensions, days: Days)
         if len(key) != 16:
             raise LedgerError(f"a decision's id is 16 bytes (a UUID version 7), not {key!r}")
         escalations = failovers = 0
-        cost: int | None = 0
         final = len(attempts) - 1
         while final > 0 and not attempts[final].final:
             final -= 1
         if attempts and not attempts[final].final:
             final = len(attempts) - 1
         for seq, call in enumerate(attempts):
-            kind, usage, price = call.kind, call.usage, call.list_cost_nusd
+            kind, usage = call.kind, call.usage
             if kind == 1:
                 escalations += 1
             elif kind == 2:
                 failovers += 1
-            if price is None:
-                if usage is not None:
-                    cost = None
-            elif cost is not None:
-                cost += price
             if usage is None:
                 tokens_in = tokens_out = cache_read = cache_write = reasoning = None
             else:
@@ -90,7 +91,7 @@ def rows_of(decisions: Iterable[RoutingDecision], names: Dimensions, days: Days)
                     cache_write,
                     reasoning,
                     call.usage_source + 0,
-                    price,
+                    call.list_cost_nusd,
                     call.reported_cost_nusd,
                     call.price_id,
                 )
@@ -123,7 +124,7 @@ def rows_of(decisions: Iterable[RoutingDecision], names: Dimensions, days: Days)
                 one.expected_output_tokens,
                 one.conversation_hash,
                 one.prompt_hash,
-                cost,
+                one.cost_nusd,
                 None if quality is None else round(quality * MILLION),
                 None if quality is None else (one.quality_source or QualitySource.CHECK) + 0,
             )

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from router_core.decision import Kind, Reason, Strategy
 from router_core.ledger.days import day_number, id_floor
+from router_core.ledger.rows import COST_NUSD
 from router_core.ledger.store import Ledger
 from router_core.ledger.tables import MILLION
 
@@ -98,18 +99,17 @@ def drawable(
 
 
 def answering_costs(ledger: Ledger, ids: Sequence[bytes]) -> list[int | None]:
-    """Return what the calls to answer each of these requests cost, in nano-dollars; None where one has no price."""
+    """Return what the calls to answer each of these requests cost, in nano-dollars; None where that is unknown."""
     kinds = ", ".join(str(int(kind)) for kind in _TIER_FREE)
     look = sa.text(
-        "SELECT decision_id, CAST(SUM(COALESCE(list_cost_nusd, 0)) AS BIGINT), "
-        "SUM(CASE WHEN list_cost_nusd IS NULL AND input_tokens IS NOT NULL THEN 1 ELSE 0 END) FROM attempt "
-        f"WHERE decision_id IN :ids AND kind NOT IN ({kinds}) GROUP BY decision_id"
+        f"SELECT a.decision_id, {COST_NUSD} FROM attempt a "
+        f"WHERE a.decision_id IN :ids AND a.kind NOT IN ({kinds}) GROUP BY a.decision_id"
     ).bindparams(sa.bindparam("ids", expanding=True))
     found: dict[bytes, int | None] = {}
     with ledger.reading() as connection:
         for part in _parts(ids):
-            for key, cost, unpriced in connection.execute(look, {"ids": part}):
-                found[bytes(key)] = None if unpriced else int(cost)
+            for key, cost in connection.execute(look, {"ids": part}):
+                found[bytes(key)] = None if cost is None else int(cost)
     return [found.get(key, 0) for key in ids]
 
 

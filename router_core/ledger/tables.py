@@ -56,7 +56,7 @@ class DecisionRow(SQLModel, table=True):
     expected_output_tokens: int | None = None
     conversation_hash: int | None = maybe()
     prompt_hash: int | None = maybe()
-    cost_nusd: int | None = maybe()  # sum over attempts; NULL where one that used tokens has no price
+    cost_nusd: int | None = maybe()  # sum over attempts; NULL where it is unknown
     quality_ppm: int | None = None
     quality_source: int | None = maybe(SmallInteger)
 

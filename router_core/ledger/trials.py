@@ -12,7 +12,7 @@ from router_core.decision import Attempt
 from router_core.errors import LedgerError
 from router_core.ledger.bulk import insert_many
 from router_core.ledger.latency import latency_bin
-from router_core.ledger.rows import ATTEMPT_COLUMNS
+from router_core.ledger.rows import ATTEMPT_COLUMNS, COST_NUSD
 from router_core.ledger.store import Ledger, mark_dirty
 from router_core.ledger.tables import MILLION
 
@@ -22,7 +22,10 @@ _LOOK = sa.text(
     "SUM(CASE WHEN a.kind = :kind AND a.tier_id = :tier THEN 1 ELSE 0 END) AS before "
     "FROM decision d LEFT JOIN attempt a ON a.decision_id = d.id WHERE d.id = :id GROUP BY d.day"
 )
-_COUNT = sa.text("UPDATE decision SET attempts = attempts + 1, cost_nusd = cost_nusd + :cost WHERE id = :id")
+_COUNT = sa.text(
+    "UPDATE decision SET attempts = attempts + 1, "
+    f"cost_nusd = (SELECT {COST_NUSD} FROM attempt a WHERE a.decision_id = :id) WHERE id = :id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,7 @@ def add_replays(ledger: Ledger, replays: Sequence[tuple[bytes, Attempt]], *, onc
                 **({} if usage is None else {name: getattr(usage, name) for name in usage.__dataclass_fields__}),
             }
             insert_many(connection, "attempt", ATTEMPT_COLUMNS, [tuple(map(values.get, ATTEMPT_COLUMNS))])
-            cost = 0 if usage is None and call.list_cost_nusd is None else call.list_cost_nusd
-            connection.execute(_COUNT, {"id": decision_id, "cost": cost})
+            connection.execute(_COUNT, {"id": decision_id})
             days.add(found.day)
             added += 1
         if days:
