@@ -48,7 +48,6 @@ def test_the_window_says_what_the_cells_hold(ledger: Ledger, decisions: list[Rou
     days = [date_of(ledger.days.of(one.decided_at_ms)[0]) for one in decisions]
     assert (window.first_day, window.last_day, window.decisions) == (min(days), max(days), 3000)
     assert (window.timezone, window.is_demo) == (ledger.zone.key, False)
-    assert window.refreshed == queries.watermark(ledger)
 
 
 def test_an_empty_ledger_has_an_empty_window_and_no_lines(db_path: Path) -> None:

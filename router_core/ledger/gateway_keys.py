@@ -55,17 +55,6 @@ def create_key(ledger: Ledger, *, name: str, team: str, features: Sequence[str] 
     return key
 
 
-def find_key(ledger: Ledger, key: str) -> GatewayKey | None:
-    """Return what a key stands for; None where nobody gave it out or it was revoked."""
-    with ledger.reading() as connection:
-        row = connection.execute(
-            sa.text(f"SELECT {_COLUMNS} FROM gateway_key WHERE key_hash = :hash AND revoked_at_ms IS NULL"),
-            {"hash": key_hash(key)},
-        ).mappings()
-        found = row.one_or_none()
-    return None if found is None else _key(found)
-
-
 def gateway_keys(ledger: Ledger) -> list[GatewayKey]:
     """Return every key ever made, oldest first."""
     with ledger.reading() as connection:

@@ -63,14 +63,6 @@ class Pages:
         return [tuple(row) for row in connection.execute(query, {"first": first, "last": last})]
 
 
-def count_decisions(ledger: Ledger, since: date | None = None, until: date | None = None) -> int:
-    """Count the decisions of a range of days, ``until`` included."""
-    first, beyond = _bounds(ledger, since, until)
-    query = sa.text("SELECT COUNT(*) FROM decision WHERE id >= :first AND id < :beyond")
-    with ledger.reading() as connection:
-        return int(connection.execute(query, {"first": first, "beyond": beyond}).scalar_one())
-
-
 def decisions(
     ledger: Ledger, since: date | None = None, until: date | None = None, *, size: int = 2_000
 ) -> Iterator[RoutingDecision]:

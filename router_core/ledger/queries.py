@@ -32,17 +32,13 @@ _NOWHERE: Mapping[str, Collection[str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which days the cells hold, in the reporting zone (None: none), and how many decisions.
-
-    ``refreshed`` is the watermark: it changes whenever cells do.
-    """
+    """Which days the cells hold, in the reporting zone (None: none), and how many decisions."""
 
     first_day: date | None
     last_day: date | None
     decisions: int
     is_demo: bool
     timezone: str
-    refreshed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +141,7 @@ class Evidence:
 def watermark(ledger: Ledger) -> int:
     """Return a number that changes whenever cells do; cheap enough to ask at every turn."""
     with ledger.reading() as connection:
-        return _watermark(connection)
+        return int(read_meta(connection, WATERMARK) or 0)
 
 
 def window(ledger: Ledger) -> Window:
@@ -160,7 +156,6 @@ def window(ledger: Ledger) -> Window:
             decisions=int(decisions),
             is_demo=read_meta(connection, "demo") == "1",
             timezone=ledger.zone.key,
-            refreshed=_watermark(connection),
         )
 
 
@@ -286,10 +281,6 @@ def as_evidence(connection: Connection, table: Ints, since: date | None, until: 
         values[f"{dimension}s"] = tuple(str(known[number]) for number in present.tolist())
     days = 0 if since is None or until is None else max((until - since).days + 1, 0)
     return Evidence(since=since, until=until, days=days, **values)
-
-
-def _watermark(connection: Connection) -> int:
-    return int(read_meta(connection, WATERMARK) or 0)
 
 
 def _table(connection: Connection, select: str) -> Ints:

@@ -81,7 +81,6 @@ class Cube:
     calls: Calls
     total_cost: int
     cost_by_feature: Ints
-    unpriced_decisions: int
     decisions_by_feature: Ints
     labelled_by_feature: Ints
     quality_by_feature: Floats
@@ -162,7 +161,6 @@ class Cube:
             calls=calls,
             total_cost=int(np.sum(evidence.list_cost_nusd)),
             cost_by_feature=_sums(evidence.list_cost_nusd, every, by_feature),
-            unpriced_decisions=int(np.sum(evidence.unpriced_decisions)),
             decisions_by_feature=_sums(evidence.decisions, every, by_feature),
             labelled_by_feature=_sums(evidence.labelled, every, by_feature),
             quality_by_feature=_sums(evidence.quality_ppm_sum, every, by_feature) / 1e6,

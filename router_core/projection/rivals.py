@@ -10,7 +10,6 @@ import numpy.typing as npt
 from router_core.projection.bootstrap import as_logged, resample
 from router_core.projection.cube import SCORES, Cube
 from router_core.projection.curves import Family, expected_under
-from router_core.projection.support import supported
 from router_core.projection.target import Target
 from router_core.projection.verdict import ends
 
@@ -38,7 +37,6 @@ class Rivals:
         random = np.random.default_rng(seed)
         log, draws = as_logged(cube.tally), resample(cube.tally, replicates, random)
         self._cube, self._live = cube, live.tier_of()
-        self._backed = supported(cube)
         self._count, self._labelled, self._quality, self._input, self._output = (
             np.concatenate([getattr(side, name).sum(axis=1) for side in (log, draws)]).astype(float)
             for name in ("decisions", "labelled", "quality", "input", "output")
