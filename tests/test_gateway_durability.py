@@ -13,6 +13,10 @@ import pytest
 from gateways import Gateway, gateway, write_config
 from upstream import upstream
 
+from router_core.config import set_values
+from router_core.ledger.store import open_ledger
+from router_core.lifecycle.versions import live, push
+
 KILLS = 20
 CALLERS = 16
 DELIVERED_BEFORE_KILL = 60
@@ -100,3 +104,25 @@ def attempts_without_decision(db: Path) -> int:
         return int(connection.execute(query).fetchone()[0])
     finally:
         connection.close()
+
+
+def test_a_conversation_stays_where_it_was_when_its_gateway_starts_again(tmp_path: Path) -> None:
+    def said(served: Gateway, text: str, conversation: str) -> str:
+        raw = served.client().chat.completions.with_raw_response.create(
+            model="auto", messages=[{"role": "user", "content": text}], metadata={"conversation": conversation}
+        )
+        return str(raw.headers["x-tierwise-tier"])
+
+    db = tmp_path / "ledger.db"
+    rules = "[{when: {keywords: [prove]}, score: 100}]"
+    with upstream() as url:
+        config = write_config(tmp_path / "config.yaml", url, {"cheap": "ok", "strong": "ok"}, rules=rules)
+        with gateway(db, config, UP_KEY="k") as served:
+            assert [said(served, "prove it", "c"), said(served, "hello", "d")] == ["STRONG", "SIMPLE"]
+            served.kill()
+        with gateway(db, UP_KEY="k") as served:
+            assert [said(served, "and now", one) for one in ("c", "d", "e")] == ["STRONG", "SIMPLE", "SIMPLE"]
+            with open_ledger(db) as ledger:
+                push(ledger, set_values(live(ledger).config, ["sticky.warm_seconds=0"]), author="test", note="cold")
+        with gateway(db, UP_KEY="k") as served:
+            assert said(served, "and now", "c") == "SIMPLE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -20,10 +21,12 @@ from router_core.ledger.capture import Capture
 from router_core.ledger.price_rows import price_revision, read_prices
 from router_core.ledger.scorers import read_scorer
 from router_core.ledger.store import Ledger
+from router_core.ledger.warm import answered_lately
 from router_core.ledger.writer import LedgerWriter
 from router_core.lifecycle.versions import ConfigWatch
 from router_core.prices import PriceBook
 from router_core.serving.cache import AnswerStore
+from router_core.serving.conversations import Conversations, Warm
 from router_core.serving.hashing import read_hash_key
 from router_core.serving.redis_answers import RedisAnswers
 from router_core.serving.router import Router
@@ -61,6 +64,7 @@ class Engine:
             answers=answers_for(config, ledger),
             purse=self._budgets,
             capture=self._capture.keep,
+            conversations=_warm(ledger, config.sticky.warm_seconds),
         )
         self.metrics = Metrics(self._gauges)
         self._kept_in = config.cache.url, config.cache.max_bytes
@@ -141,6 +145,15 @@ class Engine:
             return False
         self._prices, self._revision = PriceBook(read_prices(self._ledger)), revision
         return True
+
+
+def _warm(ledger: Ledger, warm_seconds: int) -> Conversations:
+    """Return the conversations that this gateway, or another on the ledger, served until a moment ago."""
+    now_ms, now = time.time_ns() // 1_000_000, time.monotonic()
+    warm = Conversations()
+    for turn in answered_lately(ledger, now_ms - 1000 * warm_seconds):
+        warm.keep(turn.conversation, Warm(turn.tier, turn.model, now - (now_ms - turn.at_ms) / 1000))
+    return warm
 
 
 def classifier_for(config: RoutingConfig, ledger: Ledger) -> Classifier:

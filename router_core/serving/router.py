@@ -61,9 +61,10 @@ class Router:
     ``record`` keeps a decision and returns when it is durable; without it nothing is kept. ``clock`` gives UTC epoch
     milliseconds, ``timer`` seconds for measuring, ``random`` a number in [0, 1), ``new_id`` an id for a decision made
     at a time. ``answers`` keeps answers for the cache (in memory without it), ``purse`` what budgets have spent
-    (without it there are none), ``capture`` is given the text of requests that the configuration wants kept. Without
-    ``providers`` calls go to the endpoints of the configuration, without ``prices`` the shipped price list holds.
-    Raises ``ConfigError`` where a provider of the configuration is missing.
+    (without it there are none), ``capture`` is given the text of requests that the configuration wants kept,
+    ``conversations`` are those that are warm already. Without ``providers`` calls go to the endpoints of the
+    configuration, without ``prices`` the shipped price list holds. Raises ``ConfigError`` where a provider of the
+    configuration is missing.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Router:
         answers: AnswerStore | None = None,
         purse: Purse | None = None,
         capture: Capture | None = None,
+        conversations: Conversations | None = None,
     ) -> None:
         self._record = record
         self._capture = capture
@@ -96,7 +98,7 @@ class Router:
         self._outdated: list[AnswerCache] = []  # requests under way may still use them
         self._session: HttpSession | None = None
         self._failover = Failover(timer=timer)
-        self._conversations = Conversations()
+        self._conversations = Conversations() if conversations is None else conversations
         self._start = Start(self._hash_key, self._conversations, clock=clock, timer=timer, random=random, new_id=new_id)
         self._summaries = Summaries()
         self._lengths = Lengths()
