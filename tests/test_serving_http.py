@@ -22,6 +22,7 @@ from router_core.errors import (
     ProviderTimeoutError,
     RateLimitedError,
 )
+from router_core.serving.messages import streamed_text
 from router_core.serving.providers import Call, HttpProvider, HttpSession, Reply
 from router_core.usage import Usage, estimate_tokens
 
@@ -189,6 +190,26 @@ async def test_a_stream_that_fails_before_its_first_piece_fails_at_once(
 ) -> None:
     with pytest.raises(kind):
         await HttpProvider("up", base_url, session=session).complete(call(model, stream=True, timeout_s=0.3))
+
+
+async def test_comments_before_the_first_event_leave_time_to_fail_over(base_url: str, session: HttpSession) -> None:
+    provider = HttpProvider("up", base_url, session=session)
+    with pytest.raises(BadAnswerError, match="overloaded"):
+        await provider.complete(call("mutters-error", stream=True))
+    reply = await provider.complete(call("mutters", stream=True, wants_usage=True))
+    said = await pieces(reply)
+    assert said.startswith(b": still waiting")
+    assert streamed_text(said) == "".join(WORDS)
+    assert reply.ttft_ms is not None
+    assert reply.ttft_ms >= 250  # a comment is no token
+    with pytest.raises(BadAnswerError):  # beyond the time-out the stream is passed on as it is
+        await pieces(await provider.complete(call("mutters-error", stream=True, timeout_s=0.15)))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_without_end_is_given_up(base_url: str, session: HttpSession, stream: bool) -> None:
+    with pytest.raises(BadAnswerError, match=r"more than 67,108,864 bytes"):
+        await HttpProvider("up", base_url, session=session).complete(call("flood", stream=stream, timeout_s=20))
 
 
 async def test_a_stream_cut_in_the_middle_says_so_and_counts_what_came(base_url: str, session: HttpSession) -> None:

@@ -5,7 +5,8 @@ Run as ``python tests/upstream.py`` it listens on a free local port and prints i
 ``hang`` never answers; ``after:SECONDS`` answers so late; ``slow`` pauses between pieces; ``paced`` sends 200, two
 milliseconds apart; ``cut`` breaks off in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing;
 ``no-choices`` answers without any; ``overflow`` finds the prompt too long; ``error-event`` reports an error inside
-the stream; ``cost`` states its price; ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers
+the stream; ``mutters`` sends comments first, ``mutters-error`` then the same error; ``flood`` answers without end;
+``cost`` states its price; ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers
 that text, ``sure:P`` with that probability for each token where it is asked for; ``forbids`` refuses by its content
 policy, ``filtered`` holds its answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice;
 ``parts`` takes part in a chain; ``grades`` grades the two answers it is shown, 9 for one that says "forty" and 4 for
@@ -128,6 +129,13 @@ class App:
         elif model == "html":
             page = b"<html><title>Bad gateway</title></html>"
             await _whole(send, 200, page, [(b"content-type", b"text/html")])
+        elif model == "flood":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            gone = asyncio.ensure_future(receive())
+            while not gone.done():
+                await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+                await asyncio.sleep(0)
+            self.closed_early += 1
         elif asked.get("stream"):
             await self._stream(asked, model, receive, send)
         elif model in ("cut", "cut-early"):
@@ -174,6 +182,9 @@ class App:
         if model == "cut-early":
             return
         base = _base(model, "chat.completion.chunk")
+        for _ in range(3 if model.startswith("mutters") else 0):
+            await send({"type": "http.response.body", "body": b": still waiting\n\n", "more_body": True})
+            await asyncio.sleep(0.1)
         while model == "endless":
             await _piece(send, {**base, "choices": [_choice("delta", {"content": "on and "}, None)]})
             await asyncio.sleep(0.02)
@@ -182,7 +193,7 @@ class App:
                 return
         words: tuple[str, ...] = (self._text(model, asked),) if ":" in model or model in _SPOKEN else WORDS
         for place, word in enumerate(words if model != "paced" else ("word ",) * 200):
-            if model == "error-event":
+            if model in ("error-event", "mutters-error"):
                 await _piece(send, {"error": {"message": "overloaded", "type": "server_error", "code": None}})
                 return
             if gone.done():

@@ -23,6 +23,7 @@ from router_core.serving.providers.seam import Call, Reply
 from router_core.serving.providers.stream import HttpStream
 from router_core.usage import Usage, estimate_tokens
 
+_LARGEST = 64 * 2**20  # bytes of an answer
 _LARGE = 2**20  # bytes from which a body is written piece by piece, so that it holds up nobody else
 
 
@@ -88,8 +89,8 @@ class HttpProvider:
         try:
             response = await self._post(call, call.body, aiohttp.ClientTimeout(total=call.timeout_s))
             if response.status != 200:
-                raise self._refusals.refused(call, response, await response.read())
-            body = await response.read()
+                raise self._refusals.refused(call, response, await self._body(call, response))
+            body = await self._body(call, response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._refusals.failed(call, error) from None
         try:
@@ -121,9 +122,9 @@ class HttpProvider:
             raise self._refusals.failed(call, error) from None
         try:
             if response.status != 200:
-                raise self._refusals.refused(call, response, await response.read())
+                raise self._refusals.refused(call, response, await self._body(call, response))
             if response.content_type != "text/event-stream":
-                raise self._refusals.not_json(call, response, await response.read())
+                raise self._refusals.not_json(call, response, await self._body(call, response))
             stream = HttpStream(call, response, self._refusals, started=started, timer=self._timer)
             return await stream.opened()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -132,6 +133,19 @@ class HttpProvider:
         except BaseException:
             response.close()
             raise
+
+    async def _body(self, call: Call, response: aiohttp.ClientResponse) -> bytes:
+        """Return all of a response; raises ``BadAnswerError`` where there is more than any answer has."""
+        if (response.content_length or _LARGEST) < _LARGEST and "Content-Encoding" not in response.headers:
+            return await response.read()
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > _LARGEST:
+                response.close()
+                raise self._refusals.bad(call, f"more than {_LARGEST:,} bytes")
+        return b"".join(parts)
 
     async def _post(
         self, call: Call, body: Mapping[str, Any], timeout: aiohttp.ClientTimeout

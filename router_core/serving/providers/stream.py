@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import aiohttp
@@ -16,6 +17,7 @@ from router_core.serving.providers.refusals import Refusals
 from router_core.serving.providers.seam import Call, Reply
 from router_core.usage import Usage, estimate_tokens
 
+_DATA = re.compile(rb"^data:", re.MULTILINE)
 _KEPT = 4 * 2**20  # bytes of a stream kept in case its usage has to be estimated
 _LINGER_S = 0.25  # how long a finished stream may take to close before its connection is given up
 
@@ -45,12 +47,18 @@ class HttpStream:
         self._open = True
 
     async def opened(self) -> Reply:
-        """Wait for the first event and return the reply; raises ``ProviderError`` where none comes."""
-        while not self._first and not self._reader.done:
+        """Wait for the first event and return the reply; raises ``ProviderError`` where none comes.
+
+        Comments, by which an endpoint keeps a connection open while a request waits there, are no event: what fails
+        after them can still fail over, as long as the call's time-out has not passed.
+        """
+        while not self._reader.done and not _DATA.search(self._first):
+            if self._first and self._timer() - self._started > self._call.timeout_s:
+                break
             data = await self._response.content.readany()
             if not data:
                 raise self._refusals.bad(self._call, "a stream without an event")
-            self._first = self._read(data)
+            self._first += self._read(data)
         return self._reply
 
     def __aiter__(self) -> HttpStream:
