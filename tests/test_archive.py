@@ -31,6 +31,7 @@ TABLES = (
     "label_cell",
     "agreement_cell",
     "fallback_cell",
+    "stage_cell",
 )
 FIRST_DAY = date(2026, 3, 1)
 BEFORE = date(2026, 3, 6)  # traffic begins on the first at noon, so that is five days

@@ -32,6 +32,7 @@ TABLES = (
     "label_cell",
     "agreement_cell",
     "fallback_cell",
+    "stage_cell",
 )
 BEFORE = date(2026, 3, 4)
 

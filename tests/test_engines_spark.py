@@ -27,6 +27,7 @@ TABLES = (
     "label_cell",
     "agreement_cell",
     "fallback_cell",
+    "stage_cell",
 )
 
 

@@ -40,7 +40,7 @@ rollup.refresh(open_ledger(sys.argv[1]), rebuild=True, engine=engine)
 
 _OF_DAYS = (
     *("spend_cell", "spend_hour_cell", "latency_cell", "evidence_cell"),
-    *("label_cell", "agreement_cell", "fallback_cell"),
+    *("label_cell", "agreement_cell", "fallback_cell", "stage_cell"),
 )
 
 

@@ -215,3 +215,25 @@ class FallbackCellRow(SQLModel, table=True):
     unpriced_attempts: int = count()
     latency_ms: int = count()
     list_cost_nusd: int = count()
+
+
+class StageCellRow(SQLModel, table=True):
+    """Decisions of one day by feature, the stage whose score stands, and why the tier was assigned.
+
+    ``calls`` are those made to score them (a judge's, an endpoint's vectors), whichever stage's score then stood;
+    ``latency_ms`` is summed over them, and ``unpriced_calls`` used tokens, but no price is known for them.
+    """
+
+    __tablename__ = "stage_cell"
+    __table_args__: ClassVar[Any] = WITHOUT_ROWID
+    day: int = key(Integer)
+    feature_id: int = key(Integer)
+    stage_id: int = key(Integer)
+    reason: int = key(SmallInteger)
+    decisions: int = count()
+    labelled: int = count()
+    quality_ppm_sum: int = count()
+    calls: int = count()
+    unpriced_calls: int = count()
+    latency_ms: int = count()
+    list_cost_nusd: int = count()

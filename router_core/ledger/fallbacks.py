@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from router_core.ledger.fallback_cells import COLUMNS, TABLE
-from router_core.ledger.filters import Key, check, column, condition, labels
+from router_core.ledger.filters import Key, check
 from router_core.ledger.store import Ledger
+from router_core.ledger.sums import EVERYWHERE, summed
 
 FALLBACKS_BY = ("day", "feature", "tier", "model", "kind", "status", "why")
 
 _SUMS = COLUMNS[len(FALLBACKS_BY) :]
-_NOWHERE: Mapping[str, Collection[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def fallbacks(
     by: Sequence[str],
     since: date | None = None,
     until: date | None = None,
-    where: Mapping[str, Collection[str]] = _NOWHERE,
+    where: Mapping[str, Collection[str]] = EVERYWHERE,
 ) -> list[FallbackLine]:
     """Sum such calls by some of ``FALLBACKS_BY`` over days, ``until`` included; lines in the order of their keys.
 
@@ -44,18 +44,4 @@ def fallbacks(
     """
     check(by, FALLBACKS_BY)
     check(list(where), FALLBACKS_BY[1:])
-    columns = [column(dimension) for dimension in by]
-    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in _SUMS)
-    grouped = f" GROUP BY {', '.join(columns)}" if columns else ""
-    with ledger.reading() as connection:
-        clause = condition(connection, since, until, where)
-        listed = "".join(f"{name}, " for name in columns)
-        rows = connection.exec_driver_sql(f"SELECT {listed}{sums} FROM {TABLE}{clause}{grouped}").all()
-        shown = [labels(connection, dimension) for dimension in by]
-    width = len(columns)
-    lines = [
-        FallbackLine(tuple(names[number] for number, names in zip(row[:width], shown, strict=True)), *row[width:])
-        for row in rows
-        if row[width] is not None
-    ]
-    return sorted(lines, key=lambda line: line.keys)
+    return [FallbackLine(keys, *sums) for keys, _, sums in summed(ledger, TABLE, by, _SUMS, since, until, where)]

@@ -16,7 +16,7 @@ from router_core.ledger.days import date_of, day_number
 
 Key = str | date | int
 
-_NAMED = ("team", "feature", "tier", "model", "scorer", "needed_tier", "why")
+_NAMED = ("team", "feature", "tier", "model", "scorer", "needed_tier", "why", "stage")
 _CODED: dict[str, type[IntEnum]] = {
     "status": Status,
     "kind": Kind,

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from router_core.ledger.filters import Key, check, column, condition, labels
+from router_core.ledger.filters import Key, check
 from router_core.ledger.label_cells import AGREEMENT_COLUMNS, LABEL_COLUMNS
 from router_core.ledger.store import Ledger
+from router_core.ledger.sums import EVERYWHERE, summed
 from router_core.ledger.tables import MILLION
 
 JUDGED_BY = ("day", "feature", "tier", "reason", "source", "needed_tier")
@@ -16,7 +17,6 @@ AGREED_BY = ("day", "feature", "tier", "source")
 
 _LABEL_SUMS = LABEL_COLUMNS[len(JUDGED_BY) :]
 _AGREEMENT_SUMS = AGREEMENT_COLUMNS[len(AGREED_BY) + 2 :]
-_NOWHERE: Mapping[str, Collection[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def judged(
     by: Sequence[str],
     since: date | None = None,
     until: date | None = None,
-    where: Mapping[str, Collection[str]] = _NOWHERE,
+    where: Mapping[str, Collection[str]] = EVERYWHERE,
 ) -> list[Judged]:
     """Sum labels by some of ``JUDGED_BY`` over the days of their decisions, ``until`` included.
 
@@ -68,7 +68,7 @@ def judged(
     """
     check(by, JUDGED_BY)
     check(list(where), JUDGED_BY[1:])
-    found = _sums(ledger, "label_cell", by, (), _LABEL_SUMS, since, until, where)
+    found = summed(ledger, "label_cell", by, _LABEL_SUMS, since, until, where)
     return [Judged(keys, *sums) for keys, _, sums in found]
 
 
@@ -77,7 +77,7 @@ def agreed(
     by: Sequence[str],
     since: date | None = None,
     until: date | None = None,
-    where: Mapping[str, Collection[str]] = _NOWHERE,
+    where: Mapping[str, Collection[str]] = EVERYWHERE,
 ) -> list[Agreed]:
     """Set every other source against people, by some of ``AGREED_BY`` over the days of the decisions.
 
@@ -85,36 +85,6 @@ def agreed(
     """
     check(by, AGREED_BY)
     check(list(where), AGREED_BY[1:])
-    found = _sums(ledger, "agreement_cell", by, ("good", "person_good"), _AGREEMENT_SUMS, since, until, where)
+    codes = ("good", "person_good")
+    found = summed(ledger, "agreement_cell", by, _AGREEMENT_SUMS, since, until, where, codes=codes)
     return [Agreed(keys, bool(good), bool(person), *sums) for keys, (good, person), sums in found]
-
-
-def _sums(
-    ledger: Ledger,
-    table: str,
-    by: Sequence[str],
-    codes: tuple[str, ...],
-    sums: tuple[str, ...],
-    since: date | None,
-    until: date | None,
-    where: Mapping[str, Collection[str]],
-) -> list[tuple[tuple[Key, ...], tuple[int, ...], tuple[int, ...]]]:
-    """Return (names of the keys, codes, sums) of each group, in the order of the names and codes."""
-    columns = (*map(column, by), *codes)
-    listed = ", ".join((*columns, *(f"CAST(SUM({name}) AS BIGINT)" for name in sums)))
-    grouped = f" GROUP BY {', '.join(columns)}" if columns else ""
-    with ledger.reading() as connection:
-        clause = condition(connection, since, until, where)
-        shown = [labels(connection, dimension) for dimension in by]
-        rows = connection.exec_driver_sql(f"SELECT {listed} FROM {table}{clause}{grouped}").all()
-    width, coded = len(by), len(by) + len(codes)
-    lines = [
-        (
-            tuple(names[number] for number, names in zip(row[:width], shown, strict=True)),
-            tuple(row[width:coded]),
-            tuple(row[coded:]),
-        )
-        for row in rows
-        if row[coded] is not None
-    ]
-    return sorted(lines, key=lambda line: line[:2])

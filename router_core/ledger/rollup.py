@@ -35,13 +35,16 @@ from router_core.ledger.label_cells import TABLES as LABEL_TABLES
 from router_core.ledger.label_cells import insert_label_cells, sum_labels
 from router_core.ledger.latency import pack
 from router_core.ledger.spans import forget, hold, sum_spans
+from router_core.ledger.stage_cells import COLUMNS as STAGE_COLUMNS
+from router_core.ledger.stage_cells import STAGES
+from router_core.ledger.stage_cells import TABLE as STAGE_TABLE
 from router_core.ledger.store import Ledger, mark_dirty
 
 if TYPE_CHECKING:
     from router_core.ledger.manifest import Manifest
 
 WATERMARK = "rollup_watermark"
-_TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell", *LABEL_TABLES, FALLBACK_TABLE)
+_TABLES = ("spend_hour_cell", "spend_cell", "latency_cell", "evidence_cell", *LABEL_TABLES, FALLBACK_TABLE, STAGE_TABLE)
 
 _DIRTY = sa.text("SELECT day FROM dirty_day ORDER BY day")
 _GENERATION = sa.text("SELECT generation FROM dirty_day WHERE day = :day")
@@ -81,6 +84,7 @@ class DaySums:
     labels: list[Row]
     agreements: list[Row]
     fallbacks: list[Row]
+    stages: list[Row]
 
 
 class Engine(Protocol):
@@ -193,9 +197,8 @@ class _Database:
                 hours, latencies, evidence = _sum_day(connection, ledger.days, day)
                 low, high = ledger.days.id_range(day, day)
                 labels, agreements = sum_labels(connection, low, high)
-                found = connection.execute(sa.text(FALLBACKS), {"low": low, "high": high})
-                fallbacks: list[Row] = [tuple(row) for row in found]
-            yield DaySums(day, generation, hours, latencies, evidence, labels, agreements, fallbacks)
+                fallbacks, stages = (_run(connection, text, low, high) for text in (FALLBACKS, STAGES))
+            yield DaySums(day, generation, hours, latencies, evidence, labels, agreements, fallbacks, stages)
 
 
 def _replace(ledger: Ledger, sums: DaySums) -> int:
@@ -218,21 +221,22 @@ def _replace(ledger: Ledger, sums: DaySums) -> int:
         insert_many(connection, "evidence_cell", (*EVIDENCE_KEYS, *EVIDENCE_SUMS), sums.evidence)
         insert_label_cells(connection, sums.labels, sums.agreements)
         insert_many(connection, FALLBACK_TABLE, FALLBACK_COLUMNS, sums.fallbacks)
+        insert_many(connection, STAGE_TABLE, STAGE_COLUMNS, sums.stages)
         connection.execute(_ADVANCE, {"name": WATERMARK})
-    return sum(
-        map(len, (sums.hours, days, sums.latencies, sums.evidence, sums.labels, sums.agreements, sums.fallbacks))
-    )
+    others = (sums.latencies, sums.evidence, sums.labels, sums.agreements, sums.fallbacks, sums.stages)
+    return sum(map(len, (sums.hours, days, *others)))
 
 
 def _sum_day(connection: Connection, days: Days, day: int) -> tuple[list[Row], list[Row], list[Row]]:
     """Return the cells of a day, each as a row of its table: spend by hour, latencies, evidence."""
     low, high = days.id_range(day, day)
-    bounds = {"low": low, "high": high}
-    hours: list[Row] = [tuple(row) for row in connection.execute(sa.text(SPEND_HOURS), bounds)]
-    evidence: list[Row] = [tuple(row) for row in connection.execute(sa.text(EVIDENCE), bounds)]
-    latencies = fold_latencies(tuple(row) for row in connection.execute(sa.text(LATENCIES), bounds))
+    hours, evidence, latencies = (_run(connection, text, low, high) for text in (SPEND_HOURS, EVIDENCE, LATENCIES))
     check_days(day, hours)
-    return hours, latencies, evidence
+    return hours, fold_latencies(latencies), evidence
+
+
+def _run(connection: Connection, text: str, low: bytes, high: bytes) -> list[Row]:
+    return [tuple(row) for row in connection.execute(sa.text(text), {"low": low, "high": high})]
 
 
 def fold_latencies(counted: Iterable[Row]) -> list[Row]:

@@ -19,6 +19,7 @@ CELLS = (
     "label_cell",
     "agreement_cell",
     "fallback_cell",
+    "stage_cell",
     "latency_cell",
 )
 _PAIR = np.dtype([("bin", "<u2"), ("count", "<u4")])

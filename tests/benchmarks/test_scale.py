@@ -50,6 +50,7 @@ TABLES = (
     "label_cell",
     "agreement_cell",
     "fallback_cell",
+    "stage_cell",
 )
 
 # Day x tier x model x feature, as a page without cells would ask; no quantiles.

@@ -12,8 +12,9 @@ from router_core.ledger.label_cells import AGREEMENTS, LABELS
 from router_core.ledger.parts import ATTEMPTS, DECISIONS, Part
 from router_core.ledger.parts import LABELS as LABEL_PART
 from router_core.ledger.rollup import DaySums, check_days, fold_latencies
+from router_core.ledger.stage_cells import STAGES
 
-TEXTS = (SPEND_HOURS, LATENCIES, EVIDENCE, LABELS, AGREEMENTS, FALLBACKS)
+TEXTS = (SPEND_HOURS, LATENCIES, EVIDENCE, LABELS, AGREEMENTS, FALLBACKS, STAGES)
 _ALIASES = {DECISIONS: "d", ATTEMPTS: "a", LABEL_PART: "lpn"}
 
 
@@ -47,6 +48,6 @@ def plain(part: Part, source: str) -> str:
 
 def sum_day(day: int, generation: int, run: Callable[[str], Iterable[Row]]) -> DaySums:
     """Return the cells of one day, given what runs a text over its rows; raises ``LedgerError`` where days differ."""
-    hours, latencies, evidence, labels, agreements, fallbacks = (list(run(text)) for text in TEXTS)
+    hours, latencies, evidence, *others = (list(run(text)) for text in TEXTS)
     check_days(day, hours)
-    return DaySums(day, generation, hours, fold_latencies(latencies), evidence, labels, agreements, fallbacks)
+    return DaySums(day, generation, hours, fold_latencies(latencies), evidence, *others)
