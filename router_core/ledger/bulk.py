@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -28,14 +28,19 @@ def insert_many(connection: Connection, table: str, columns: tuple[str, ...], ro
         # Servers take a pipeline of small statements several times as fast as one with thousands of values.
         connection.exec_driver_sql(_statement(table, columns, 1, connection.dialect.paramstyle), list(rows))
         return
-    # SQLite's driver lets go of the interpreter once a statement, not once a row, so a busy event loop does not get in
+    for statement, values in sqlite_inserts(table, columns, rows):
+        connection.exec_driver_sql(statement, values)
+
+
+def sqlite_inserts(table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> Iterator[tuple[str, Row]]:
+    """Yield the statements that insert rows into SQLite, each with its values."""
+    # Its driver lets go of the interpreter once a statement, not once a row, so a busy event loop does not get in
     # between; and sizes are powers of two, so that the few different statements stay prepared.
     start, size = 0, _ROWS_A_STATEMENT
     while start < len(rows):
         while size > len(rows) - start:
             size //= 2
-        statement = _statement(table, columns, size, connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows[start : start + size])))
+        yield _statement(table, columns, size, "qmark"), tuple(chain.from_iterable(rows[start : start + size]))
         start += size
 
 

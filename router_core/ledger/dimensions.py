@@ -7,6 +7,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from router_core.decision import RoutingDecision
 from router_core.ledger.connect import transaction
 
 KINDS = ("feature", "team", "tier", "model", "provider", "stage", "scorer", "user_tier", "why")
@@ -51,6 +52,24 @@ class Dimensions:
             raise ValueError(f"{kind!r} is not a kind of name; there are {', '.join(KINDS)}")
         known: dict[str, int] = getattr(self, kind)
         return known
+
+    def knows(self, decision: RoutingDecision) -> bool:
+        """Return whether nothing has to be asked of the database to write a decision."""
+        return (
+            decision.tier in self.tier
+            and decision.feature in self.feature
+            and decision.team in self.team
+            and decision.stage in self.stage
+            and decision.scorer_version in self.scorer
+            and decision.user_tier in self.user_tier
+            and all(
+                call.model in self.model
+                and call.tier in self.tier
+                and call.provider_name in self.provider
+                and call.reason in self.why
+                for call in decision.attempts
+            )
+        )
 
     def forget(self) -> None:
         """Look every name up again: the database may have come back as another one, with other numbers."""

@@ -35,11 +35,15 @@ class Receipt:
 
 
 class Group:
-    """Decisions that become durable together, each with whoever waits for it; the first ``kept`` are spooled."""
+    """Decisions that become durable together, each with whoever waits for it; the first ``kept`` are spooled.
 
-    __slots__ = ("decisions", "done", "kept", "waiting")
+    ``loop`` is the event loop that is about to commit them, None where that is the writer's thread.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("decisions", "done", "kept", "loop", "waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = loop
         self.decisions: list[RoutingDecision] = []
         self.waiting: list[Receipt | asyncio.Future[None]] = []
         self.done = threading.Event()
@@ -55,7 +59,11 @@ class Group:
             else:
                 loops.setdefault(waiting.get_loop(), []).append((waiting, error))
         self.done.set()
+        here = asyncio._get_running_loop()
         for loop, futures in loops.items():
+            if loop is here:
+                _settle_here(futures)
+                continue
             with suppress(RuntimeError):  # a loop that is closed has nobody waiting
                 loop.call_soon_threadsafe(_settle_here, futures)
 

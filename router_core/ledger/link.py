@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -15,11 +16,14 @@ from router_core.ledger.store import Ledger, insert_rows
 
 
 class Link:
-    """One writer's connection, opened anew after the database was away; used from one thread."""
+    """One writer's connection, opened anew after the database was away; used by one at a time.
 
-    def __init__(self, ledger: Ledger, *, power: bool, patience_ms: int) -> None:
+    ``settings`` are pragmas of a SQLite connection.
+    """
+
+    def __init__(self, ledger: Ledger, *, settings: Sequence[str] = (), patience_ms: int) -> None:
         self._ledger = ledger
-        self._power = power
+        self._settings = settings
         self._connection: Connection | None = None
         self._patience_ms = patience_ms
         self._file: tuple[int, int] | None = None
@@ -44,10 +48,22 @@ class Link:
         if self._connection is None:
             with explained(engine.url):
                 self._connection = engine.connect().execution_options(ledger_begin="BEGIN IMMEDIATE")
-                if sqlite and self._power:
-                    self._pragma("synchronous=FULL")
+                for setting in self._settings if sqlite else ():
+                    self._pragma(setting)
             self.patience(self._patience_ms)
         return self._connection
+
+    def driver(self) -> sqlite3.Connection:
+        """Return SQLite's own connection, as ``reach`` does."""
+        driver = self.reach().connection.dbapi_connection
+        assert isinstance(driver, sqlite3.Connection)
+        return driver
+
+    def checkpoint(self) -> None:
+        """Bring what is in a SQLite ledger's log into its file, without making anybody wait."""
+        if self._ledger.engine.dialect.name == "sqlite":
+            self.reach()
+            self._pragma("wal_checkpoint(PASSIVE)")
 
     def patience(self, ms: int) -> None:
         """Wait at most so long for a lock from now on."""

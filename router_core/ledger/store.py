@@ -32,10 +32,11 @@ _DAY = DECISION_COLUMNS.index("day")
 _AT = DECISION_COLUMNS.index("decided_at_ms")
 _QUALITY = DECISION_COLUMNS.index("quality_ppm")
 _SOURCE = DECISION_COLUMNS.index("quality_source")
-_MARK_DIRTY = sa.text(
+MARK_DIRTY = (
     "INSERT INTO dirty_day (day, generation) VALUES (:day, :generation) "
     "ON CONFLICT (day) DO UPDATE SET generation = excluded.generation"
 )
+_MARK_DIRTY = sa.text(MARK_DIRTY)
 
 
 class Ledger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from router_core.errors import LedgerError, LedgerFullError
 from router_core.ledger.connect import is_away, shown
 from router_core.ledger.groups import Group, Receipt
 from router_core.ledger.link import Link
+from router_core.ledger.shortcut import Shortcut
 from router_core.ledger.spool import Spool
 from router_core.ledger.store import Ledger
 
@@ -27,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _LARGEST_GROUP = 2_000
 _CROWDED = 500  # so many waiting need no pause to make a group
+_FEW = 128  # so many an event loop may commit itself
 _PATIENCE_MS = 1_000  # for a lock, while decisions wait for us
 _PATIENCE_AWAY_MS = 20  # for a lock, while decisions go to the spool
 _RETRY_S = 0.25
@@ -49,6 +52,9 @@ class WriterStats:
 
 class LedgerWriter:
     """Commits what any thread submits, in groups: at once when little is going on, and every ``group_ms`` under load.
+
+    What one turn of an event loop records in SQLite, where that is not much, is committed by the loop itself, which
+    takes less than waking a thread and being woken by it. Whatever stands in its way is the thread's to deal with.
 
     A decision is acknowledged when it is committed, or, while the database is locked or gone, when it is on the disk
     in the spool; the spool is replayed when the database is back, and when a writer starts. Where neither takes it, as
@@ -76,7 +82,10 @@ class LedgerWriter:
         self._bell: SimpleQueue[None] = SimpleQueue()  # rung by the first to wait
         self._closed = False
         self._stats = WriterStats()
-        self._link = Link(ledger, power=durability == "power", patience_ms=_PATIENCE_MS)
+        power = durability == "power"
+        self._link = Link(ledger, settings=("synchronous=FULL",) if power else (), patience_ms=_PATIENCE_MS)
+        # A loop must not wait for the disk.
+        self._shortcut = None if power or ledger.engine.dialect.name != "sqlite" else Shortcut(ledger)
         self._retry_at = 0.0
         self._full_since: float | None = None
         self._why_full = ""
@@ -98,19 +107,25 @@ class LedgerWriter:
 
     async def record(self, decision: RoutingDecision) -> None:
         """Return once the decision is durable; raises what ``submit`` and its receipt raise."""
-        future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
         with self._door:
-            group = self._open_group()
+            group = self._open_group(loop if self._shortcut is not None and not self._stats.away else None)
             group.decisions.append(decision)
             group.waiting.append(future)
         await future
 
     def stats(self) -> WriterStats:
         """Return what was done so far."""
-        return replace(self._stats, queued=self._queued, spool_bytes=self._spool.size)
+        now, here = self._stats, self._shortcut
+        if here is not None:
+            now = replace(now, committed=now.committed + here.committed, groups=now.groups + here.groups)
+        return replace(now, queued=self._queued, spool_bytes=self._spool.size)
 
     def close(self) -> None:
         """Make everything submitted durable, then stop; further decisions are refused."""
+        if self._shortcut is not None:
+            self._shortcut.close()  # first: what it cannot commit any more is the thread's
         with self._door:
             if not self._closed:
                 self._closed = True
@@ -124,8 +139,11 @@ class LedgerWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open_group(self) -> Group:
-        """Return the group that takes the next decision, counting it; call with the door locked."""
+    def _open_group(self, loop: asyncio.AbstractEventLoop | None = None) -> Group:
+        """Return the group that takes the next decision, counting it, and see to it that it is committed.
+
+        By ``loop``, the running one, where one is given. Call with the door locked.
+        """
         if self._closed:
             raise LedgerError("the ledger's writer is closed, so the decision was not recorded")
         if self._queued >= self._max_queue:
@@ -136,12 +154,48 @@ class LedgerWriter:
         self._queued += 1
         groups = self._groups
         if groups and len(groups[-1].decisions) < _LARGEST_GROUP:
-            return groups[-1]
-        group = Group()
+            group = groups[-1]
+            if group.loop is not None and group.loop is not loop:  # nobody else's concern, whether that loop goes on
+                group.loop = None
+                self._bell.put(None)
+            return group
+        group = Group(loop)
         groups.append(group)
-        if len(groups) == 1:
+        if loop is not None:
+            loop.call_soon(self._commit_here)
+        elif len(groups) == 1:
             self._bell.put(None)
         return group
+
+    def _commit_here(self) -> None:
+        """Commit, on the event loop, what this turn of it has recorded; or leave it to the thread."""
+        shortcut = self._shortcut
+        assert shortcut is not None  # it was asked for
+        if shortcut.door.acquire(blocking=False):
+            try:
+                with self._door:
+                    group = self._groups.popleft() if self._suits_here() else None
+                if group is not None:
+                    if shortcut.write(group.decisions):
+                        self._queued_less(group)
+                        group.settle({})
+                        if shortcut.long:
+                            self._bell.put(None)
+                        return
+                    with self._door:
+                        group.loop = None
+                        self._groups.appendleft(group)
+            finally:
+                shortcut.door.release()
+        self._bell.put(None)
+
+    def _suits_here(self) -> bool:
+        groups = self._groups
+        return len(groups) == 1 and len(groups[0].decisions) <= _FEW and not self._stats.away
+
+    def _queued_less(self, group: Group) -> None:
+        with self._door:
+            self._queued -= len(group.decisions)
 
     def _run(self) -> None:
         self._replay()
@@ -149,6 +203,7 @@ class LedgerWriter:
         while not (self._closed and not self._groups):
             group = self._next_group(pause=crowded)
             if group is None:
+                self._checkpoint()
                 self._replay()
                 continue
             crowded = len(group.decisions) > 1
@@ -222,6 +277,13 @@ class LedgerWriter:
             text = f"decision {decisions[0].id!r} cannot be kept: {problem}"
             return [(decisions[0], LedgerError(text))]
         return [refused for decision in decisions for refused in self._write([decision])]
+
+    def _checkpoint(self) -> None:
+        """Bring what event loops have committed into the file, so that none of them ever has to."""
+        if self._shortcut is not None and self._shortcut.long:
+            self._shortcut.long = False
+            with suppress(LedgerError, sqlite3.Error):  # whatever it is, the next commit meets it again
+                self._link.checkpoint()
 
     def _replay(self) -> None:
         """Bring what is spooled into the database, where that is possible now."""
