@@ -32,14 +32,7 @@ def broken_down(frame: pd.DataFrame, by: str, view: View, *, order: Sequence[str
     # A model or provider is named where it answered, so what counts there is how often it stepped in for another.
     stepped_in = by in ("model", "provider")
     waits = "p50" in frame
-    between = [
-        "" if pd.isna(low) else f"{wording.share(low).removesuffix('%')} to {wording.share(high)}"
-        for low, high in zip(frame["low"], frame["high"], strict=True)
-    ]
-    shown = frame.assign(
-        **{by: frame[by].replace("", NAMELESS[by])},
-        interval=between,
-    )
+    shown = frame.assign(**{by: frame[by].replace("", NAMELESS[by])}, interval=_between(frame))
     columns: dict[str, Any] = {
         by: column.TextColumn(BY[by], pinned=True, width=_WIDE.get(by, 125)),
         "usd": column.NumberColumn("Spend", format="dollar", width=76),
@@ -75,6 +68,47 @@ def broken_down(frame: pd.DataFrame, by: str, view: View, *, order: Sequence[str
         file=f"tierwise-{by}-{view.since}-{view.until}.csv",
         alt=f"Spend, requests, quality with its interval, fail-overs and escalations by {BY[by].lower()}",
     )
+
+
+def deciders(frame: pd.DataFrame, view: View) -> None:
+    """Show ``deciders.deciders``: who decided, how well, and what judging complexity cost."""
+    column = st.column_config
+    called = bool(frame["calls"].sum())
+    columns: dict[str, Any] = {
+        "who": column.TextColumn("Decided by", pinned=True, width=205),
+        "decisions": column.NumberColumn("Requests", format="localized", width=80),
+        "share": column.ProgressColumn("Share of requests", **tables.BAR, color="primary", width=130),
+        "quality": column.NumberColumn("Quality", format="%.1f%%", width=70, help="Mean of judged answers."),
+        "interval": column.TextColumn("95% interval", alignment="right", width=105),
+        "labelled": column.NumberColumn("Judged", format="localized", width=70, help="Answers the quality rests on."),
+        "usd": column.NumberColumn(
+            "Cost of scoring",
+            format="dollar",
+            width=105,
+            help="List price of the calls made to score these requests, by any stage asked; empty where one has none.",
+        ),
+        "usd_per_request": column.NumberColumn("A request", format="$%.6f", width=90),
+    }
+    if called:
+        columns |= {
+            "calls": column.NumberColumn("Calls", format="localized", width=75, help="To a judge or for vectors."),
+            "wait": column.NumberColumn("Took, mean", format="%.2f s", width=85),
+        }
+    tables.show(
+        frame.assign(interval=_between(frame)),
+        key="deciders",
+        columns=columns,
+        file=f"tierwise-deciders-{view.since}-{view.until}.csv",
+        alt="Requests by who decided on their tier, with quality, its interval and the cost of scoring",
+    )
+
+
+def _between(frame: pd.DataFrame) -> list[str]:
+    """Return intervals from ``low`` to ``high`` in words, empty where there is none."""
+    return [
+        "" if pd.isna(low) else f"{wording.share(low).removesuffix('%')} to {wording.share(high)}"
+        for low, high in zip(frame["low"], frame["high"], strict=True)
+    ]
 
 
 def reasons(frame: pd.DataFrame, requests: int, view: View) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import apps
@@ -13,7 +14,7 @@ from decisions import a_decision, an_attempt
 
 from dashboard import overheads, routes
 from router_core.config import default_config
-from router_core.decision import Kind, Status, Strategy
+from router_core.decision import Kind, QualitySource, Reason, Status, Strategy
 from router_core.ledger.call_sums import CallSums
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import open_ledger
@@ -164,3 +165,51 @@ def test_shortening_spares_the_tokens_it_takes_out_at_what_input_cost(demo_app: 
     assert count == calls_made
     assert cost == pytest.approx(spent)
     assert spared > cost
+
+
+def test_who_decided_is_told_with_shares_quality_and_what_scoring_cost(empty_app: Path) -> None:
+    judge = an_attempt(kind=Kind.CLASSIFIER, final=False, latency_ms=500, list_cost_nusd=2 * 10**9)
+    good = {"quality": 1.0, "quality_source": QualitySource.PERSON}
+    with open_ledger(empty_app) as ledger:
+        ledger.write_decisions(
+            [
+                *(a_decision(stage="judge", attempts=(judge, an_attempt()), **good) for _ in range(2)),
+                *(a_decision(stage="embedding") for _ in range(5)),
+                a_decision(stage="embedding", reason=Reason.PIN),
+                a_decision(stage="rules"),
+                a_decision(stage="rules", reason=Reason.RULE),
+            ]
+        )
+        refresh(ledger)
+    app = opened("tiers")
+    table = next(frame.value for frame in app.dataframe if "who" in frame.value).set_index("who")
+    assert table["decisions"].to_dict() == {"Fitted scorer": 5, "Judge model": 2, "Rules": 2, "Pins of features": 1}
+    assert table.loc["Judge model", ["share", "usd", "usd_per_request", "calls", "wait"]].tolist() == [20, 4, 2, 2, 0.5]
+    assert table.loc["Judge model", "interval"].endswith("to 100.0%")
+    assert np.isnan(table.loc["Fitted scorer", "quality"])
+    assert table.loc["Rules", "usd"] == 0
+    assert "2 calls to score 10 requests for \\$4.00, which is part of all spend shown." in words(app)
+
+
+def test_a_judge_without_a_price_leaves_its_cost_empty_and_says_so(empty_app: Path) -> None:
+    judge = an_attempt(kind=Kind.CLASSIFIER, final=False, list_cost_nusd=None, price_id=None)
+    with open_ledger(empty_app) as ledger:
+        ledger.write_decisions([a_decision(stage="judge", attempts=(judge, an_attempt()))])
+        refresh(ledger)
+    app = opened("tiers")
+    table = next(frame.value for frame in app.dataframe if "who" in frame.value)
+    assert table["usd"].isna().all()
+    assert "at a cost that is not known in full" in words(app)
+    assert "1 call without a price." in words(app)
+
+
+def test_days_summed_before_deciders_were_kept_say_what_to_do(demo_app: Path) -> None:
+    with sqlite3.connect(demo_app) as connection:
+        connection.execute("DELETE FROM stage_cell WHERE day < (SELECT MAX(day) FROM spend_cell)")
+    connection.close()
+    assert "the others were summed before it was kept" in words(opened("tiers", days="90d"))
+    with sqlite3.connect(demo_app) as connection:
+        connection.execute("DELETE FROM stage_cell")
+        connection.execute("UPDATE meta SET value = '999999' WHERE name = 'rollup_watermark'")
+    connection.close()
+    assert "summed before it was kept who decided" in words(opened("tiers", days="90d"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, filters, overheads, route_tables, routes, summary, ui, wording
+from dashboard import charts, data, deciders, filters, overheads, route_tables, routes, summary, ui, wording
 from dashboard.data import Stamp
 from dashboard.filters import View
 
@@ -44,6 +44,7 @@ def main() -> None:
             alt="Requests from each feature through its assigned tier to the tier that answered",
         )
     _by(stamp, view)
+    _deciders(stamp, view, total.decisions)
     _setbacks(stamp, view)
     _around(stamp, view)
 
@@ -63,6 +64,38 @@ def _by(stamp: Stamp, view: View) -> None:
         )
         by = chosen if chosen in offered else "model"
         route_tables.broken_down(routes.broken_down(stamp, view, by), by, view)
+
+
+def _deciders(stamp: Stamp, view: View, requests: int) -> None:
+    teams = " · all teams" if view.team else ""
+    note = f"pins and rules first, then the stage whose score stood{teams}"
+    with ui.card("Who decided", note, key="deciders_card", tall=False):
+        frame = deciders.deciders(stamp, view)
+        known = int(frame["decisions"].sum())
+        if not known:
+            st.caption("These days were summed before it was kept who decided: `tierwise rollup --rebuild` adds it.")
+            return
+        route_tables.deciders(frame, view)
+        st.caption(_scoring(frame))
+        if not view.team and known < requests:
+            st.caption(
+                f"Known of {wording.plural(known, 'request')} of {wording.count(requests)}; the others were summed "
+                "before it was kept: `tierwise rollup --rebuild` adds them where their rows, or an archive, are there."
+            )
+
+
+def _scoring(frame: pd.DataFrame) -> str:
+    calls, unpriced = int(frame["calls"].sum()), int(frame["unpriced"].sum())
+    if not calls:
+        return "Scoring made no call to any model: rules and scorer look at the text on this machine, for nothing."
+    requests = int(frame["decisions"].sum())
+    cost = "at a cost that is not known in full" if unpriced else f"for {wording.dollars(float(frame['usd'].sum()))}"
+    missing = f" {wording.plural(unpriced, 'call')} without a price." if unpriced else ""
+    sentence = (
+        f"{wording.plural(calls, 'call')} to score {wording.plural(requests, 'request')} {cost}, "
+        f"which is part of all spend shown.{missing}"
+    )
+    return sentence.replace("$", "\\$")
 
 
 def _setbacks(stamp: Stamp, view: View) -> None:

@@ -18,9 +18,7 @@ def upgrade() -> None:
     op.create_table(
         "stage_cell",
         *(
-            sa.Column(
-                key, sa.SmallInteger() if key == "reason" else sa.Integer(), autoincrement=False, nullable=False
-            )
+            sa.Column(key, sa.SmallInteger() if key == "reason" else sa.Integer(), autoincrement=False, nullable=False)
             for key in _KEYS
         ),
         *(sa.Column(column, sa.BigInteger(), nullable=False) for column in _SUMS),
