@@ -36,6 +36,8 @@ async def at_work(ledger: Ledger) -> AsyncIterator[LedgerWriter]:
     """A writer that has seen its ledger, and the names in it, as all have after the first request."""
     with LedgerWriter(ledger) as writer:
         await writer.record(a_decision())
+        while not writer.stats().committed:  # counted a moment after it is acknowledged
+            await asyncio.sleep(0.001)
         yield writer
 
 
@@ -83,9 +85,9 @@ async def test_a_new_name_is_left_to_the_thread(ledger: Ledger, db_path: Path) -
     async with at_work(ledger) as writer:
         decision = a_decision(feature="never seen before")
         await writer.record(decision)
-        assert (by_loop(writer), writer.stats().committed) == (0, 2)
+        assert by_loop(writer) == 0
         await writer.record(a_decision(feature="never seen before"))
-        assert (by_loop(writer), writer.stats().committed) == (1, 3)
+        assert by_loop(writer) == 1
     with open_ledger(db_path) as again:
         assert again.read_decision(decision.id) == decision
 
