@@ -108,6 +108,8 @@ def test_a_stream_that_is_cut_ends_with_an_error(client: Any) -> None:
         {"messages": HELLO, "system": {"text": 1}},
         {"messages": HELLO, "metadata": "me"},
         {"messages": [{"role": "user", "content": [{"type": "image"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "url", "url": "x"}}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "search_result", "content": []}]}]},
     ],
 )
 def test_a_malformed_request_is_a_400_that_says_what_is_wrong(served: Gateway, body: object) -> None:
@@ -115,6 +117,43 @@ def test_a_malformed_request_is_a_400_that_says_what_is_wrong(served: Gateway, b
     assert response.status_code == 400
     assert response.json()["error"]["type"] == "invalid_request_error"
     assert response.json()["error"]["message"]
+
+
+def test_documents_and_what_tools_show_go_along_in_their_order() -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+    pdf = {"type": "document", "title": "bill", "source": {"type": "base64", "media_type": "application/pdf"}}
+    pdf["source"]["data"] = "AA"  # type: ignore[index]
+    text = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "40 boxes"}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "seen"}, image]}
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    asked = Messages().request(
+        {
+            "messages": [
+                {"role": "user", "content": [pdf, text, {"type": "text", "text": "Sum up."}]},
+                {"role": "assistant", "content": [thought, {"type": "text", "text": "So."}]},
+                {"role": "user", "content": [result, {"type": "text", "text": "And?"}]},
+            ]
+        }
+    )
+    assert asked["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "file", "file": {"filename": "bill", "file_data": "data:application/pdf;base64,AA"}},
+                {"type": "text", "text": "40 boxes"},
+                {"type": "text", "text": "Sum up."},
+            ],
+        },
+        {"role": "assistant", "content": "So."},
+        {"role": "tool", "tool_call_id": "t1", "content": "seen"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+                {"type": "text", "text": "And?"},
+            ],
+        },
+    ]
 
 
 def test_what_it_says_is_put_into_openais_form_and_nothing_is_lost() -> None:

@@ -26,6 +26,7 @@ from router_core.serving.budget import Reservation
 AT = int(datetime(2026, 11, 18, 12, tzinfo=UTC).timestamp() * 1000)
 HARD = "rules: [{when: {min_tokens: 1}, score: 95}]\n"
 NUSD = 10**9
+JUDGED = "classifier: {stages: [embedding, judge], confidence: 0.9}\n"
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,32 @@ async def test_a_stream_and_a_failure_are_settled_too(url: str, db_path: Path) -
         with pytest.raises(ProviderError):
             await run.ask(model="middle")
         assert Budgets(run.ledger).spent(settings.budgets[0], AT) == (CALL["cheap"], 0)
+
+
+async def test_a_judge_is_on_record_and_booked_where_the_ledger_then_fails(url: str, db_path: Path) -> None:
+    settings = config(url, {"cheap": "says:9"}, f"{JUDGED}budgets: [{{max_budget: 5, mode: block}}]")
+
+    class Failing(Budgets):
+        reserved = 0
+
+        async def reserve(self, budgets: Sequence[Budget], nusd: int, at_ms: int) -> Reservation:
+            self.reserved += 1
+            if self.reserved > 1:
+                raise LedgerError("the disk is gone")
+            return await super().reserve(budgets, nusd, at_ms)
+
+    with open_ledger(db_path) as ledger:
+        purse = Failing(ledger)
+        async with served(url, db_path, settings, clock=lambda: AT, purse=purse) as run:
+            with pytest.raises(LedgerError, match="the disk is gone"):
+                await run.ask()
+            with run.ledger.reading() as connection:
+                (kept,) = connection.execute(sa.text("SELECT id FROM decision")).scalars().all()
+            decision = run.ledger.read_decision(bytes(kept))
+        assert [one[:3] for one in told(decision.attempts)] == [("CLASSIFIER", "cheap", "OK")]
+        assert decision.status == Status.ABORTED
+        assert purse.spent(settings.budgets[0], AT) == (CALL["cheap"], 0)
+        purse.close()
 
 
 @pytest.mark.parametrize("body", [{"max_tokens": 10**18}, {"max_tokens": 1_000, "n": 10**18}])
@@ -94,7 +121,6 @@ async def test_a_caller_who_leaves_while_a_budget_is_settled_leaves_the_answer_o
             await asyncio.sleep(0.02)
 
 
-JUDGED = "classifier: {stages: [embedding, judge], confidence: 0.9}\n"
 TURNS = [{"role": "user", "content": "so much to say of it and more " * 40}] * 6
 SIDE_CALLS = {
     "judge": (JUDGED, {"cheap": "says:9"}, {}),

@@ -194,6 +194,20 @@ async def test_confidence_escalation_asks_for_token_probabilities_and_gives_none
         assert decision.attempts[1].reason == "check logprob"
 
 
+@pytest.mark.parametrize(
+    ("logprobs", "escalates"),
+    [('{"content": [{"logprob": -2.0}, {"logprob": null}, 3]}', True), ("[1]", False), ('{"content": null}', False)],
+)
+async def test_token_probabilities_of_any_form_are_read_as_far_as_they_go(
+    url: str, db_path: Path, logprobs: str, escalates: bool
+) -> None:
+    answer = f'{{"choices": [{{"message": {{"content": "Bern"}}, "finish_reason": "stop", "logprobs": {logprobs}}}]}}'
+    yaml = f"{ON}cascade: {{checks: [{{logprob: {{floor: 0.5}}}}]}}"
+    async with served(url, db_path, config(url, {"cheap": f"raw:{answer}"}, yaml)) as run:
+        _, decision = await run.ask()
+    assert (len(decision.attempts) == 2) == escalates
+
+
 async def test_without_such_a_check_no_token_probabilities_are_asked_for(url: str, db_path: Path) -> None:
     async with served(url, db_path, config(url, yaml=ON)) as run:
         await run.ask()

@@ -192,6 +192,22 @@ async def test_a_stream_that_fails_before_its_first_piece_fails_at_once(
         await HttpProvider("up", base_url, session=session).complete(call(model, stream=True, timeout_s=0.3))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": "several"},
+        {"choices": [None]},
+        {"choices": [{"index": 0}]},
+        {"choices": [{"message": "forty-two"}]},
+        {"choices": [], "usage": [1]},
+        ["choices"],
+    ],
+)
+async def test_json_that_is_no_answer_is_a_bad_one(base_url: str, session: HttpSession, body: object) -> None:
+    with pytest.raises(BadAnswerError):
+        await HttpProvider("up", base_url, session=session).complete(call(f"raw:{json.dumps(body)}"))
+
+
 async def test_comments_before_the_first_event_leave_time_to_fail_over(base_url: str, session: HttpSession) -> None:
     provider = HttpProvider("up", base_url, session=session)
     with pytest.raises(BadAnswerError, match="overloaded"):

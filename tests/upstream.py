@@ -3,16 +3,16 @@
 Run as ``python tests/upstream.py`` it listens on a free local port and prints it. Models: ``ok`` answers;
 ``http-500`` (any number) answers with that status; ``wait-429`` asks to wait three seconds; ``html`` sends a page;
 ``hang`` never answers; ``after:SECONDS`` answers so late; ``slow`` pauses between pieces; ``paced`` sends 200, two
-milliseconds apart; ``cut`` breaks off in the middle; ``cut-early`` before the first piece; ``no-usage`` counts nothing;
-``no-choices`` answers without any; ``overflow`` finds the prompt too long; ``error-event`` reports an error inside
-the stream; ``mutters`` sends comments first, ``mutters-error`` then the same error; ``flood`` answers without end;
-``cost`` states its price; ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers
-that text, ``sure:P`` with that probability for each token where it is asked for; ``forbids`` refuses by its content
-policy, ``filtered`` holds its answer back by it; ``endless`` streams for ever; ``vary`` never answers the same twice;
-``parts`` takes part in a chain; ``grades`` grades the two answers it is shown, 9 for one that says "forty" and 4 for
-another, and likes the first more. ``chaos`` answers four times of five, and otherwise fails in each of these ways by
-turns. ``embed`` makes vectors of words. ``GET /calls`` lists the bodies received, ``GET /totals`` counts calls and
-the tokens told of.
+milliseconds apart; ``cut`` breaks off in the middle; ``cut-early`` before the first piece; ``no-usage`` counts
+nothing; ``no-choices`` answers without any; ``overflow`` finds the prompt too long; ``error-event`` reports an error
+inside the stream; ``mutters`` sends comments first, ``mutters-error`` then the same error; ``flood`` answers without
+end; ``cost`` states its price; ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers that text,
+``raw:JSON`` with that for an answer, ``sure:P`` with that probability for each token where it is asked for;
+``forbids`` refuses by its content policy, ``filtered`` holds its answer back by it; ``endless`` streams for ever;
+``vary`` never answers the same twice; ``parts`` takes part in a chain; ``grades`` grades the two answers it is shown,
+9 for one that says "forty" and 4 for another, and likes the first more. ``chaos`` answers four times of five, and
+otherwise fails in each of these ways by turns. ``embed`` makes vectors of words. ``GET /calls`` lists the bodies
+received, ``GET /totals`` counts calls and the tokens told of.
 """
 
 from __future__ import annotations
@@ -129,6 +129,8 @@ class App:
         elif model == "html":
             page = b"<html><title>Bad gateway</title></html>"
             await _whole(send, 200, page, [(b"content-type", b"text/html")])
+        elif model.startswith("raw:"):
+            await _json(send, 200, json.loads(model[4:]))
         elif model == "flood":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             gone = asyncio.ensure_future(receive())

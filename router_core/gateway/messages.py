@@ -32,11 +32,15 @@ _KINDS = {
     504: "timeout_error",
 }
 _SAME = ("model", "max_tokens", "stream", "temperature", "top_p", "metadata")
+_TOLD = ("text", "tool_use", "thinking", "redacted_thinking")  # put into form elsewhere, or left out knowingly
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 class Messages:
-    """The form of ``POST /v1/messages``: text, images and tools; what OpenAI's form has no word for is left out."""
+    """The form of ``POST /v1/messages``: text, images, documents and tools.
+
+    Content that OpenAI's form has no word for is refused; settings it has none for, and thoughts, are left out.
+    """
 
     def request(self, body: object) -> dict[str, Any]:
         """Return the request in OpenAI's form, checked."""
@@ -111,7 +115,8 @@ class Messages:
 def usage_of(usage: object) -> dict[str, int]:
     """Return tokens as Anthropic counts them: cached ones apart from ``input_tokens``."""
     told = usage if isinstance(usage, Mapping) else {}
-    cached = int((told.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+    details = told.get("prompt_tokens_details")
+    cached = int(details.get("cached_tokens") or 0) if isinstance(details, Mapping) else 0
     return {
         "input_tokens": int(told.get("prompt_tokens") or 0) - cached,
         "output_tokens": int(told.get("completion_tokens") or 0),
@@ -154,20 +159,53 @@ def _turns(messages: Iterable[Any]) -> Iterator[dict[str, Any]]:
                 text = told if isinstance(told, str) else "\n".join(_texts(_listed(told or [], f"{where}.content")))
                 yield {"role": "tool", "tool_call_id": str(block.get("tool_use_id", "")), "content": text}
         calls = [_call(block) for block in blocks if block.get("type") == "tool_use"]
-        images = [_image(block, where) for block in blocks if block.get("type") == "image"]
+        shown = [part for block in blocks for part in _shown(block, where)]
         text = "\n\n".join(_texts(blocks))
-        if images:
-            parts = [{"type": "text", "text": text}] if text else []
-            yield {"role": message["role"], "content": [*parts, *images]}
+        if shown:
+            parts = (part for block in blocks for part in (*_text_parts(block), *_shown(block, where)))
+            yield {"role": message["role"], "content": list(parts)}
         elif calls:
             yield {"role": "assistant", "content": text or None, "tool_calls": calls}
         elif text:
             yield {"role": message["role"], "content": text}
 
 
+def _text_parts(block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    return ({"type": "text", "text": text} for text in _texts([block]))
+
+
 def _call(block: Mapping[str, Any]) -> dict[str, Any]:
     function = {"name": str(block.get("name", "")), "arguments": to_json(block.get("input") or {}).decode()}
     return {"id": str(block.get("id", "")), "type": "function", "function": function}
+
+
+def _shown(block: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """Yield what a block shows beside its text, those within a tool's result too; one that has no form is refused."""
+    kind = block.get("type")
+    if kind == "image":
+        yield _image(block, where)
+    elif kind == "document":
+        yield _document(block, where)
+    elif kind == "tool_result":
+        told = block.get("content")
+        for part in told if isinstance(told, list) else ():
+            yield from _shown(part, where)
+    elif kind not in _TOLD:
+        raise InputError(f"content of the type {kind!r} has no form for the models behind this gateway", source=where)
+
+
+def _document(block: Mapping[str, Any], where: str) -> dict[str, Any]:
+    source = block.get("source")
+    kind = source.get("type") if isinstance(source, Mapping) else None
+    if isinstance(source, Mapping) and kind == "text":
+        return {"type": "text", "text": str(source.get("data", ""))}
+    if isinstance(source, Mapping) and kind == "content":
+        inner = source.get("content")
+        return {"type": "text", "text": inner if isinstance(inner, str) else "\n\n".join(_texts(_listed(inner, where)))}
+    if isinstance(source, Mapping) and kind == "base64":
+        data = f"data:{source.get('media_type', 'application/pdf')};base64,{source.get('data', '')}"
+        return {"type": "file", "file": {"filename": str(block.get("title") or "document.pdf"), "file_data": data}}
+    raise InputError("a document must be given whole: its text, or its bytes as base64", source=where)
 
 
 def _image(block: Mapping[str, Any], where: str) -> dict[str, Any]:

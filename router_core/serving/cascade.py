@@ -11,7 +11,7 @@ from router_core.errors import ProviderError
 from router_core.serving.checks import Answer, Verdict, judge
 from router_core.serving.failover import Endpoint, Try
 from router_core.serving.job import Job
-from router_core.serving.messages import answer_text, answer_values
+from router_core.serving.messages import answer_text, answer_values, content_text
 from router_core.serving.plan import Plan
 
 # What was assigned for safety, or by name, is never tried on anything weaker.
@@ -104,14 +104,15 @@ async def _again(job: Job, endpoint: Endpoint, body: Mapping[str, Any], samples:
 
 def _answer(values: Mapping[str, Any]) -> Answer | None:
     """Return what checks look at; None for an answer that calls tools, whose text says nothing."""
-    choices = values.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
+    first: Mapping[str, Any] = (values.get("choices") or ({},))[0]
     message = first.get("message") or {}
     if message.get("tool_calls") or message.get("function_call"):
         return None
-    listed = (first.get("logprobs") or {}).get("content") or ()
-    logprobs = [float(token["logprob"]) for token in listed if isinstance(token, Mapping) and "logprob" in token]
-    return Answer(message.get("content") or "", str(first.get("finish_reason") or ""), logprobs, values)
+    told = first.get("logprobs")
+    listed = told.get("content") if isinstance(told, Mapping) else None
+    tokens = [token.get("logprob") for token in listed if isinstance(token, Mapping)] if listed else []
+    logprobs = [float(one) for one in tokens if isinstance(one, int | float)]
+    return Answer(content_text(message.get("content")), str(first.get("finish_reason") or ""), logprobs, values)
 
 
 def _without_logprobs(one: Try) -> None:

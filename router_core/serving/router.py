@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random as randomness
 import threading
@@ -185,7 +184,7 @@ class Router:
             error.decision_id = draft.id
             await self._keep(draft, draft.ended(self._timer()))
             raise
-        except asyncio.CancelledError:
+        except BaseException:
             if draft.kept:  # it was answered, and only the wait for its record was cut short
                 raise
             if draft.tries:  # the call may have been answered, and billed, all the same
@@ -193,9 +192,6 @@ class Router:
                 await self._keep(draft, draft.ended(self._timer()))
             else:
                 await settle(draft, draft.ended(self._timer()), self._purse)
-            raise
-        except BaseException:
-            await settle(draft, draft.ended(self._timer()), self._purse)
             raise
         return await self._deliver(job, one)
 

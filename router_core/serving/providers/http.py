@@ -100,7 +100,7 @@ class HttpProvider:
         if not isinstance(answer, dict):
             raise self._refusals.bad(call, "an answer that is not a JSON object", body)
         usage, cost = counted(answer.get("usage"))
-        if not answer.get("data" if call.embeddings else "choices"):
+        if not (answer.get("data") if call.embeddings else _chosen(answer.get("choices"))):
             if answer.get("error"):
                 raise self._refusals.refused(call, None, body)
             what = "an answer without embeddings" if call.embeddings else "an answer without choices"
@@ -171,6 +171,15 @@ class HttpProvider:
     def _key(self) -> SecretStr | None:
         words = self._environ.get(self._api_key_env, "").split() if self._api_key_env is not None else []
         return SecretStr(words[0]) if words else None
+
+
+def _chosen(choices: object) -> bool:
+    """Whether this is what an answer says: a list of choices, each with its message."""
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and all(isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices)
+    )
 
 
 def _held_back(answer: Mapping[str, Any]) -> bool:
