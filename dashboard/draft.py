@@ -13,11 +13,13 @@ from router_core.config import RoutingConfig, diff_configs, set_values
 from router_core.errors import ConfigError
 
 EVERYWHERE = ""  # the scope of the global settings; any other scope is a feature's name
-STRATEGY, FLOOR, EXPLORATION, THRESHOLD = (
+STRATEGY, FLOOR, EXPLORATION, THRESHOLD, SHORTENS, SHORTENS_ABOVE = (
     "strategy",
     "quality_floor",
     "exploration.rate",
     "cascade.acceptance_threshold",
+    "compress.enabled",
+    "compress.above_tokens",
 )
 # A link may bring these and nothing else: what it opens is one click from being pushed.
 _VALUES: Final = {
@@ -25,6 +27,8 @@ _VALUES: Final = {
     FLOOR: re.compile(r"0(\.\d{1,6})?|1"),
     EXPLORATION: re.compile(r"0(\.\d{1,6})?|1"),
     THRESHOLD: re.compile(r"0(\.\d{1,6})?|1"),
+    SHORTENS: re.compile(r"true|false"),
+    SHORTENS_ABOVE: re.compile(r"[1-9]\d{0,7}"),
 }
 _BY_FEATURE: Final = (STRATEGY, FLOOR)
 

@@ -1,4 +1,4 @@
-"""The controls of a draft beside its boundaries: strategy, acceptance of drafts, exploration and the quality floor."""
+"""The controls of a draft beside its boundaries: strategy, acceptance, exploration, floor, shortened prompts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard.draft import EVERYWHERE, EXPLORATION, FLOOR, STRATEGY, THRESHOLD, Draft, value_of
+from dashboard.draft import (
+    EVERYWHERE,
+    EXPLORATION,
+    FLOOR,
+    SHORTENS,
+    SHORTENS_ABOVE,
+    STRATEGY,
+    THRESHOLD,
+    Draft,
+    value_of,
+)
 from dashboard.drafting import DRAFT, keep
 from router_core.config import RoutingConfig
 
@@ -15,7 +25,7 @@ _STRATEGIES: Final = ("direct", "cascade", "chain")
 
 def show(scope: str, draft: Draft, live: RoutingConfig, target: RoutingConfig) -> None:
     """Show the controls of a scope; what is the same everywhere is shown with the global ones."""
-    with st.grid(4 if scope == EVERYWHERE else 2, min_column_width=120, gap="small"):
+    with st.grid(5 if scope == EVERYWHERE else 2, min_column_width=120, gap="small"):
         _strategy(scope, live, target)
         _percent(
             scope, FLOOR, "Quality floor, %", "Projected quality has to stay above it, interval and all.", live, target
@@ -37,6 +47,7 @@ def show(scope: str, draft: Draft, live: RoutingConfig, target: RoutingConfig) -
                 live,
                 target,
             )
+            _shortened(live, target)
 
 
 def _strategy(scope: str, live: RoutingConfig, target: RoutingConfig) -> None:
@@ -65,6 +76,7 @@ def _percent(scope: str, name: str, title: str, help: str, live: RoutingConfig, 
         title if value == now else _with_live(title, now),
         0.0,
         100.0,
+        None,
         step=1.0,
         format="%.6g",
         key=key,
@@ -73,6 +85,35 @@ def _percent(scope: str, name: str, title: str, help: str, live: RoutingConfig, 
         placeholder="a point below today's" if name == FLOOR else None,
         help=help,
     )
+
+
+def _shortened(live: RoutingConfig, target: RoutingConfig) -> None:
+    key = f"value:{EVERYWHERE}:{SHORTENS_ABOVE}"
+    now, value = (one.compress.above_tokens if one.compress.enabled else None for one in (live, target))
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    st.number_input(
+        "Shorten above, tokens" if value == now else f"Shorten (live: {'off' if now is None else f'{now:,}'})",
+        1,
+        10_000_000,
+        None,
+        step=1_000,
+        key=key,
+        on_change=_shorten,
+        args=(key, live),
+        placeholder="off",
+        help="Old turns of longer prompts become a summary by the cheapest model. Empty: never.",
+    )
+
+
+def _shorten(key: str, live: RoutingConfig) -> None:
+    draft: Draft = st.session_state[DRAFT]
+    above = st.session_state[key]
+    draft = draft.with_value(EVERYWHERE, SHORTENS, "false" if above is None else "true", live)
+    rest = Draft(draft.boundaries, {at: value for at, value in draft.values.items() if at[1] != SHORTENS_ABOVE})
+    if above is not None:
+        rest = draft.with_value(EVERYWHERE, SHORTENS_ABOVE, str(max(1, min(10_000_000, int(above)))), live)
+    keep(rest, live)
 
 
 def _with_live(title: str, now: float | None) -> str:

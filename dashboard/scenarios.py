@@ -142,7 +142,7 @@ def _figures(scenario: Scenario, projection: Projection, assumptions: Sequence[s
         support=projection.support.colour,
         moved=projection.support.moved_share,
         assumptions=tuple(assumptions),
-        notes=tuple(projection.notes),
+        notes=(*map(str, projection.ranges), *projection.notes),
     )
 
 

@@ -36,9 +36,39 @@ def test_controls_beside_the_boundaries_change_the_draft_and_its_link(demo_app: 
     assert again == draft(app)
     said = words(app)
     assert "strategy: direct" in said
-    assert "strategy is not in them" in said  # what the figures leave out is said
+    assert "are turned down anywhere from as often as today to always" in said  # what the figures leave out has ends
+    assert "not in them" not in said
     checked(app.selectbox(key="value::strategy").set_value("direct").run())
     checked(app.number_input(key="value::exploration.rate").set_value(100 * live.exploration.rate).run())
+    assert not draft(app).changed
+
+
+def test_a_draft_that_ends_a_cascade_shows_a_range_and_the_gate_counts_its_lower_end(demo_app: Path) -> None:
+    app = opened("tuning", draft="data_extraction,strategy=direct")
+    shown, said = figures(app), words(app)
+    assert shown["Requests moved"] == "0.0%"
+    assert shown["Cascade: cost, range"].startswith("-$")
+    assert " to " in shown["Cascade: quality, range"]
+    assert "Drafts of data_extraction are no longer checked, so none is turned down" in said
+    assert "ranges, not intervals" in said
+    checked(app.number_input(key="value::quality_floor").set_value(99.0).run())
+    assert "below the floor of 99.0%" in words(app)
+
+
+def test_prompts_can_be_shortened_in_a_draft_and_no_longer(demo_app: Path) -> None:
+    with open_ledger(demo_app) as ledger:
+        live = versions.live(ledger).config
+    app = opened("tuning")
+    above = "value::compress.above_tokens"
+    assert app.number_input(key=above).value == live.compress.above_tokens
+    checked(app.number_input(key=above).set_value(9_000).run())
+    assert draft(app).config(live).compress.above_tokens == 9_000
+    assert "Of what is sent, anything from nothing to" in words(app)
+    assert figures(app)["Compression: cost, range"].startswith("-$")
+    checked(app.number_input(key=above).set_value(None).run())
+    assert draft(app).values == {("", "compress.enabled"): "false"}
+    assert "left out of prompts of code_assistant is sent again" in words(app)
+    checked(app.number_input(key=above).set_value(live.compress.above_tokens).run())
     assert not draft(app).changed
 
 

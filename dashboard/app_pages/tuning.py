@@ -7,7 +7,20 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, drafting, filters, levers, outcomes, searching, standing, trying, ui, wording
+from dashboard import (
+    beside,
+    charts,
+    data,
+    drafting,
+    filters,
+    levers,
+    outcomes,
+    searching,
+    standing,
+    trying,
+    ui,
+    wording,
+)
 from dashboard.draft import EVERYWHERE, Draft, difference, nudged, told
 from dashboard.drafting import BASE, DRAFT, NOTE, REASON, keep
 from dashboard.filters import View
@@ -87,6 +100,7 @@ def tune(
         beneath = st.container()
     with right, ui.card("Cost and quality", f"{wording.plural(view.days, 'day')}, all features", key="picture"):
         _picture(projection, best)
+    beside.show(projection)
     left, right = st.columns([3, 2])
     with left, ui.card(*_effect_title(projection), key="effect"):
         _effect(projection, live.config.tier_names, teams)

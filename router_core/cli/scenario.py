@@ -163,7 +163,7 @@ def _print(found: Sequence[WhatIf]) -> None:
     Console(width=130).print(table)
     for one in found:
         typer.echo(f"\n{one.scenario.name}" + (f": {one.scenario.note}" if one.scenario.note else ""))
-        for sentence in (*one.assumptions, *one.projection.notes):
+        for sentence in (*one.assumptions, *map(str, one.projection.ranges), *one.projection.notes):
             typer.echo(f"  {sentence}")
 
 

@@ -20,10 +20,11 @@ def floor_of(projection: Projection, target: RoutingConfig) -> float | None:
 def objections(projection: Projection, target: RoutingConfig, proof: Proof | None = None) -> list[str]:
     """Return sentences on what speaks against a push; none where its quality is safe and well supported.
 
-    What a trial of this very change proved takes the place of what the log alone says. A change that moves no request
-    is not held up.
+    What a trial of this very change proved takes the place of what the log alone says. Where a setting adds a range to
+    the figures, its lower end counts. A change that moves no request, and may worsen no answer, is not held up.
     """
-    if not projection.support.moved_share:
+    doubt = sum(min(one.quality_low or 0.0, 0.0) for one in projection.ranges)
+    if not projection.support.moved_share and not doubt:
         return []
     found = []
     if projection.support.colour == "red" and proof is None:
@@ -32,7 +33,7 @@ def objections(projection: Projection, target: RoutingConfig, proof: Proof | Non
             "them were judged."
         )
     floor, quality = floor_of(projection, target), projection.quality if proof is None else proof.quality
-    found += _under(quality, floor, "Quality")
+    found += _under(quality, floor, "Quality", doubt)
     if proof is None:
         floors = {name: one.quality_floor for name, one in target.features.items() if one.quality_floor is not None}
         for one in projection.by_feature:
@@ -41,8 +42,8 @@ def objections(projection: Projection, target: RoutingConfig, proof: Proof | Non
     return found
 
 
-def _under(quality: Interval, floor: float | None, what: str) -> list[str]:
+def _under(quality: Interval, floor: float | None, what: str, doubt: float = 0.0) -> list[str]:
     if quality.logged is None or quality.low is None or floor is None:
         return [f"{what} is unknown: too few answers were judged."]
-    low = quality.logged + quality.low
+    low = quality.logged + quality.low + doubt
     return [f"{what} may be as low as {low:.1%}, below the floor of {floor:.1%}."] if low < floor - 1e-9 else []

@@ -18,11 +18,12 @@ from router_core.projection.crosscheck import CrossCheck
 from router_core.projection.cube import Cube
 from router_core.projection.prepared import Side, prepare
 from router_core.projection.pricing import successors
-from router_core.projection.result import Estimate, FeatureEstimate, Projection, Support
+from router_core.projection.ranges import left_out
+from router_core.projection.result import Estimate, FeatureEstimate, Projection, Range, Support
 from router_core.projection.service import Fallbacks, Latencies
 from router_core.projection.support import LEAST_LABELS, colour
 from router_core.projection.tables import Reassignment, Table, on_one_tier
-from router_core.projection.target import Exploration, Target, unprojected
+from router_core.projection.target import Exploration, Target
 from router_core.projection.tariff import Tariff
 from router_core.projection.verdict import Change, Ground, estimate, models_alone, nothing_moves
 
@@ -66,9 +67,10 @@ class Preview:
         A price of that book applies to all calls of the window that the row it takes over from had priced. Raises
         ``ConfigError`` where the target's tiers are not those of the log.
         """
-        notes = () if target is self.config else unprojected(self.config, target)
         numbers = Target.of(target, self.cube.features, self.cube.tiers)
-        return self.project(numbers, prices, notes)
+        if target is self.config:
+            return self.project(numbers, prices)
+        return self.project(numbers, prices, *left_out(self, target))
 
     def at_boundaries(self, boundaries: npt.ArrayLike, prices: PriceBook | None = None) -> Projection:
         """Project boundaries, (F, K) or (K,): the score at which each tier begins, cheapest first."""
@@ -100,8 +102,14 @@ class Preview:
             quality[n // 2] / self.cube.decisions if n else float("nan"),
         )
 
-    def project(self, target: Target, prices: PriceBook | None = None, notes: tuple[str, ...] = ()) -> Projection:
-        """Project a target given as numbers."""
+    def project(
+        self,
+        target: Target,
+        prices: PriceBook | None = None,
+        notes: tuple[str, ...] = (),
+        beside: tuple[Range, ...] = (),
+    ) -> Projection:
+        """Project a target given as numbers, with what is known of it beside them."""
         cube = self.cube
         taken_over = self._successors(prices)
         change = self._change(target, taken_over)
@@ -118,6 +126,7 @@ class Preview:
             decisions=cube.decisions,
             support=Support(share, change.moved / cube.decisions, colour(share)),
             notes=tuple(said),
+            ranges=beside,
             _controls=lambda: {name: self.at_random(share) for name, share in controls(cube, target).items()},
             _by_feature=lambda: self._by_feature(target, taken_over),
             _fallbacks=lambda: self._service[0].at(target),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from router_core.projection.support import Colour
 
@@ -86,6 +86,36 @@ class FeatureEstimate(Estimate):
         return {**head, "tier_shares": dict(self.tier_shares), **super().as_json()}
 
 
+@dataclass(frozen=True)
+class Range:
+    """What a setting may come to beside the figures, where the log cannot say how often it takes effect.
+
+    Not an interval: nothing is said of what is likely in between. ``setting`` is ``cascade`` or ``compress``; the ends
+    are of the change in cost, nano-dollars, and in mean quality, 0..1; None is unknown. ``said`` are sentences on what
+    is assumed.
+    """
+
+    setting: Literal["cascade", "compress"]
+    cost_low: int | None
+    cost_high: int | None
+    quality_low: float | None
+    quality_high: float | None
+    said: tuple[str, ...]
+
+    def __str__(self) -> str:
+        cost = _between(self.cost_low, self.cost_high, lambda nusd: f"{'-' if nusd < 0 else ''}${abs(nusd) / 1e9:,.2f}")
+        quality = _between(self.quality_low, self.quality_high, lambda share: f"{100 * share:.1f}")
+        return (
+            f"Not in the figures, and a range rather than an interval: the change of {self.setting} changes cost by "
+            f"{cost} and quality by {quality} points. {' '.join(self.said)}"
+        )
+
+
+def _between(low: Any, high: Any, write: Callable[[Any], str]) -> str:
+    ends = ["unknown" if end is None else write(end) for end in (low, high)]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
 def _unknown() -> None:
     return None
 
@@ -94,7 +124,8 @@ def _unknown() -> None:
 class Projection(Estimate):
     """What a target policy would have cost on the logged traffic, and how good its answers would have been.
 
-    ``notes`` are sentences on what could not be said and why. ``controls``, ``by_feature``, ``fallbacks``,
+    ``notes`` are sentences on what could not be said and why; ``ranges`` what the figures leave out, but for which the
+    log has ends. ``controls``, ``by_feature``, ``fallbacks``,
     ``latency_p95_ms`` and ``cross_check`` are worked out when first asked for.
     """
 
@@ -109,6 +140,7 @@ class Projection(Estimate):
     _fallbacks: Callable[[], Interval | None] = field(default=_unknown, repr=False, compare=False)
     _latency: Callable[[], Interval | None] = field(default=_unknown, repr=False, compare=False)
     _cross_check: Callable[[], Interval | None] = field(default=_unknown, repr=False, compare=False)
+    ranges: tuple[Range, ...] = ()
 
     @cached_property
     def controls(self) -> Mapping[str, Estimate]:
@@ -162,6 +194,7 @@ class Projection(Estimate):
             "support": _plain(self.support),
             "controls": {name: control.as_json() for name, control in self.controls.items()},
             "by_feature": [feature.as_json() for feature in self.by_feature],
+            "ranges": [{**_plain(one), "said": list(one.said)} for one in self.ranges],
             "notes": [*self.notes, *([CONTRADICTED] if self.contradicted else [])],
         }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_core.config import RoutingConfig
+from router_core.config import Cache, RoutingConfig
 from router_core.errors import ConfigError
 
 Ints = npt.NDArray[np.int64]
@@ -70,27 +70,21 @@ def pinned(tier: int, tiers: int) -> Ints:
     return np.where(np.arange(1, tiers) <= tier, 0, SCORES)
 
 
-# What a configuration holds beside boundaries, pins and exploration; a preview says so where it differs.
-_UNPROJECTED = (
-    "rules",
-    "classifier",
-    "sticky",
-    "strategy",
-    "cascade",
-    "chain",
-    "cache",
-    "compress",
-    "fallbacks",
-    "budgets",
-)
+# What a configuration holds beside boundaries, pins and exploration, and beside what ``ranges`` has ends for; a preview
+# says so where it differs.
+_UNPROJECTED = ("rules", "classifier", "sticky", "chain", "cache", "fallbacks", "budgets")
 
 
-def unprojected(live: RoutingConfig, target: RoutingConfig) -> tuple[str, ...]:
-    """Name in a sentence what differs between two configurations but is not in the figures; nothing if nothing does."""
+def unprojected(live: RoutingConfig, target: RoutingConfig, left: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name in a sentence what differs between two configurations but is not in the figures; nothing if nothing does.
+
+    ``left`` names what ``ranges`` has no ends for either.
+    """
     parts = [name for name in _UNPROJECTED if getattr(live, name) != getattr(target, name)]
     swapped = [new.name for old, new in zip(live.tiers, target.tiers, strict=False) if old.models[0] != new.models[0]]
     parts += [f"the models of {name}" for name in swapped]
-    parts += [f"the strategy of {name}" for name in target.features if _strategy(live, name) != _strategy(target, name)]
+    parts += [f"the cache of {name}" for name in target.features if _cache(live, name) != _cache(target, name)]
+    parts += left
     if not parts:
         return ()
     return (
@@ -98,6 +92,6 @@ def unprojected(live: RoutingConfig, target: RoutingConfig) -> tuple[str, ...]:
     )
 
 
-def _strategy(config: RoutingConfig, feature: str) -> str | None:
+def _cache(config: RoutingConfig, feature: str) -> Cache | None:
     entry = config.features.get(feature)
-    return None if entry is None else entry.strategy
+    return None if entry is None else entry.cache

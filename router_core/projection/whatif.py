@@ -14,12 +14,13 @@ from router_core.decision import Kind
 from router_core.errors import InputError
 from router_core.projection.estimate import Preview
 from router_core.projection.pricing import ESCALATION, FIXED
+from router_core.projection.ranges import IN_DOUBT, SHORTENED, left_out
 from router_core.projection.repriced import SUMMARY, Repricing, Rows
-from router_core.projection.result import Estimate, FeatureEstimate, Interval, Money, Projection, Share, Support
+from router_core.projection.result import Estimate, FeatureEstimate, Interval, Money, Projection, Range, Share, Support
 from router_core.projection.reweighted import Repetition, Traffic
 from router_core.projection.scenario import EVERY, Scenario
 from router_core.projection.support import colour
-from router_core.projection.target import SCORES, Target, unprojected
+from router_core.projection.target import SCORES, Target
 from router_core.projection.verdict import Change, Ground, estimate, nothing_moves
 
 Floats = npt.NDArray[np.float64]
@@ -62,12 +63,16 @@ def what_if(preview: Preview, scenario: Scenario, repeats: Mapping[str, Repetiti
     prices = Repricing(preview.cube, preview.config, preview.prices, unknown)
     traffic = Traffic.of(preview, scenario, repeats or {})
     run = _Run(preview, scenario, _target(preview, target, scenario), traffic, prices)
-    notes = [*preview.notes, *(() if target == preview.config else unprojected(preview.config, target))]
+    unsaid, beside = left_out(preview, target)
+    notes = [*preview.notes, *unsaid]
     said = [_say_window(preview), *_say_target(preview, scenario), *prices.said, *traffic.said]
     said += [*run.say_batch(), *run.say_compressed(), *run.say_calls()]
     answered = sum(preview.cube.tally.decisions[:, :, preview.cube.tiers.index(name)].sum() for name in swaps)
     projection = run.project(
-        notes, silent=[scenario.swaps[name].model for name in swaps] if answered else [], open_ended=_open(unknown)
+        notes,
+        beside,
+        silent=[scenario.swaps[name].model for name in swaps] if answered else [],
+        open_ended=_open(unknown),
     )
     return WhatIf(scenario, tuple(said), projection)
 
@@ -89,7 +94,9 @@ class _Run:
         self.escalated = float(scenario.calls.get("escalation", 1.0))
         self.classified = float(scenario.calls.get("classifier", 1.0))
 
-    def project(self, notes: list[str], silent: Sequence[str], *, open_ended: bool) -> Projection:
+    def project(
+        self, notes: list[str], beside: tuple[Range, ...], silent: Sequence[str], *, open_ended: bool
+    ) -> Projection:
         cube = self.preview.cube
         every = range(len(cube.features))
         decisions = float(self.traffic.requests @ cube.decisions_by_feature)
@@ -112,6 +119,7 @@ class _Run:
             decisions=round(decisions),
             support=Support(share, change.moved / cube.decisions, colour(share)),
             notes=tuple(dict.fromkeys(notes)),
+            ranges=beside,
             _controls=dict,
             _by_feature=lambda: [self._of_feature(index, silent, open_ended) for index in every if self._asked(index)],
         )
@@ -136,10 +144,7 @@ class _Run:
         said = [f"{self.kept[index]:.0%} of what is sent for {names[index]} is left." for index in asked]
         if said:
             model, _ = self.prices.summarising()
-            said.append(
-                f"{model} reads what is left out and writes {SUMMARY:.0%} of it as a summary; answers are taken to "
-                "stay as good and as long, which a trial would check."
-            )
+            said.append(f"{model} reads what is left out and writes {SUMMARY:.0%} of it as a summary; {SHORTENED}")
         return said
 
     def say_calls(self) -> list[str]:
@@ -150,10 +155,7 @@ class _Run:
                 "they are, which another classifier's would not quite."
             )
         if self.escalated != 1:
-            said.append(
-                f"Drafts are turned down {self.escalated:.0%} as often as today, on every tier; whether the answers "
-                "this concerns are good is not known, so quality is a range that holds either."
-            )
+            said.append(f"Drafts are turned down {self.escalated:.0%} as often as today, on every tier; {IN_DOUBT}")
         return said
 
     def _asked(self, index: int) -> bool:
