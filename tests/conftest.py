@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from commands import Run
 from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,20 @@ def new_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("new") / "ledger.db"
     open_ledger(path).close()
     return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line, in this process; a test file may bind it to its own verb and ledger."""
+    from router_core.cli import main
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_the_command_says_what_it_loaded(proxy: LiteLLM, db_path: Path, capsys: 
     proxy.log(row(1, long_ago), row(2, long_ago + timedelta(days=1)))
     arguments = ["capture", "litellm", "--from", proxy.url, "--db", str(db_path)]
     with pytest.raises(SystemExit) as ended:
-        main([*arguments, "--since", (long_ago + timedelta(days=1)).date().isoformat()])
+        main([*arguments, "--since", "2d"])  # yesterday and today, as UTC counts them
     assert not ended.value.code
     assert "1 row read, 1 loaded" in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:

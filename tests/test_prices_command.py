@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commands import Run, asked
 
-from router_core.cli import main
 from router_core.config import default_config
 from router_core.ledger.price_rows import read_prices
 from router_core.ledger.store import open_ledger
 from router_core.lifecycle import versions
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def run(db_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `tierwise prices ...` on a ledger of this test; returns exit code, standard output and error."""
+def run(run: Run, db_path: Path) -> Run:
+    """Run `tierwise prices ...` on a ledger of this test."""
     with open_ledger(db_path) as ledger:
         versions.live(ledger)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["prices", *arguments, "--db", str(db_path)])
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
-
-
-def asked(result: tuple[int, str, str]) -> Any:
-    code, out, err = result
-    assert code == 0, err
-    return json.loads(out)
+    return lambda *arguments: run("prices", *arguments, "--db", str(db_path))
 
 
 def test_the_prices_of_the_models_in_use_are_listed(run: Run) -> None:

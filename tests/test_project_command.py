@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Run
 
-from router_core.cli import main
 from router_core.demo import fill
 from router_core.ledger.store import open_ledger
 
 NOW_MS = round(datetime(2026, 11, 23, 15, 20, tzinfo=UTC).timestamp() * 1000)
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +22,6 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_ledger(path) as ledger:
         fill(ledger, decisions=20_000, seed=2, now_ms=NOW_MS)
     return path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as done:
-            main(arguments)
-        captured = capsys.readouterr()
-        code = done.value.code
-        return (code if isinstance(code, int) else 0), captured.out, captured.err
-
-    return call
 
 
 def projected(run: Run, db: Path, *settings: str) -> dict[str, Any]:

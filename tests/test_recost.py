@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Run
 from decisions import DAY_MS, NOON_MS, a_decision, an_attempt, traffic
 
-from router_core.cli import main
 from router_core.decision import RoutingDecision
 from router_core.errors import InputError
 from router_core.ledger import recost as recosting
 from router_core.ledger.archive import archive
+from router_core.ledger.evidence import evidence
 from router_core.ledger.health import events
 from router_core.ledger.pages import decisions
 from router_core.ledger.price_rows import add_prices, read_prices
-from router_core.ledger.queries import evidence, spend
+from router_core.ledger.queries import spend
 from router_core.ledger.recost import jobs, recost, undo_recost
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
@@ -235,20 +235,10 @@ def test_days_that_went_to_an_archive_stay_as_they_are(ledger: Ledger, tmp_path:
         undo_recost(ledger, job, author="Ada")
 
 
-Run = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
-def run(ledger: Ledger, db_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run: Run, ledger: Ledger, db_path: Path) -> Run:
     """Run `tierwise recost ...` on the ledger of this test."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["recost", *arguments, "--db", str(db_path)])
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
+    return lambda *arguments: run("recost", *arguments, "--db", str(db_path))
 
 
 def test_the_command_shows_does_lists_and_undoes(ledger: Ledger, run: Run) -> None:
@@ -266,12 +256,24 @@ def test_the_command_shows_does_lists_and_undoes(ledger: Ledger, run: Run) -> No
     assert "undone" in run("--jobs")[1]
 
 
+def test_days_may_be_words(ledger: Ledger, run: Run) -> None:
+    now = datetime.now(UTC)
+    priced(ledger, a_decision(round(now.timestamp() * 1000)))
+    found = json.loads(run("--from", "7d", "--to", "today", "--dry-run", "--json")[1])
+    today = datetime.now(ledger.zone).date()
+    assert (found["since"], found["until"]) == ((today - timedelta(days=6)).isoformat(), today.isoformat())
+    assert found["calls"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ((), "say --from DATE and --to DATE, or --undo JOB, or --jobs"),
         (("--from", "2026-03-01"), "--to is missing"),
-        (("--from", "soon", "--to", "2026-03-01"), "--from 'soon' is not a day"),
+        (
+            ("--from", "soon", "--to", "2026-03-01"),
+            "--from 'soon' is not a day; write 2026-01-31, today, yesterday or 7d",
+        ),
         (("--from", "2026-03-02", "--to", "2026-03-01"), "turn them round"),
         (("--undo", "3"), "there is no job 3"),
         (("--undo", "3", "--jobs"), "say --from DATE"),

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commands import Run, asked
 
-from router_core.cli import main
 from router_core.demo import fill
 from router_core.ledger.store import open_ledger
 from router_core.lifecycle import scenarios
 
 NOW = round(datetime(2026, 11, 23, 15, 20, tzinfo=UTC).timestamp() * 1000)
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +24,8 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(db: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["scenario", *arguments, "--db", str(db)])
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
-
-
-def asked(result: tuple[int, str, str]) -> Any:
-    code, out, err = result
-    assert code == 0, err
-    return json.loads(out)
+def run(run: Run, db: Path) -> Run:
+    return lambda *arguments: run("scenario", *arguments, "--db", str(db))
 
 
 def test_scenarios_are_saved_listed_compared_and_removed(run: Run, db: Path) -> None:

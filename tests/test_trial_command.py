@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commands import Run, asked
 
-from router_core.cli import main
 from router_core.config import RoutingConfig, set_values
 from router_core.decision import Kind
 from router_core.demo import DemoTruth, fill, true_change, truth
@@ -22,8 +20,6 @@ from router_core.lifecycle import trials, versions
 
 NOW = round(datetime(2026, 11, 23, 15, 20, tzinfo=UTC).timestamp() * 1000)
 CHANGE = "boundaries.MEDIUM=60"
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -47,20 +43,8 @@ def db(filled: Path, db_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(db: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["trial", *arguments, "--db", str(db)])
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
-
-
-def asked(result: tuple[int, str, str]) -> Any:
-    code, out, err = result
-    assert code == 0, err
-    return json.loads(out)
+def run(run: Run, db: Path) -> Run:
+    return lambda *arguments: run("trial", *arguments, "--db", str(db))
 
 
 def live(path: Path) -> RoutingConfig:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Annotated
 
 import typer
 
 from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_json
-from router_core.errors import InputError
+from router_core.cli.days import read_day
 
 capture_app = typer.Typer(no_args_is_help=True, help="Read what a running tool logs, bit by bit.")
 app.add_typer(capture_app, name="capture")
@@ -28,7 +28,11 @@ def litellm(
         ),
     ],
     since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="UTC day to begin with, the first time; all, unless given.")
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="UTC day to begin with, the first time: 2026-01-31, yesterday or 7d; all, unless given.",
+        ),
     ] = None,
     settle: Annotated[float, typer.Option(min=0, help="Seconds within which LiteLLM writes a call down.")] = 120.0,
     db: DbOption = DEFAULT_DB,
@@ -44,10 +48,7 @@ def litellm(
     from router_core.ledger.store import open_ledger
     from router_core.serving.hashing import read_hash_key
 
-    try:
-        begin = None if since is None else datetime.fromisoformat(since).replace(tzinfo=UTC)
-    except ValueError:
-        raise InputError(f"--since {since!r} is not a day; write it as 2026-01-31") from None
+    begin = None if since is None else datetime.combine(read_day("--since", since, UTC), time(), UTC)
     with open_ledger(db) as ledger:
         report = capture(ledger, source, since=begin, settle_s=settle, hash_key=read_hash_key(key_path(ledger)))
         if report.decisions or report.labels:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from router_core.cli import DEFAULT_DB, DbOption, JsonOption, app, note, print_json
+from router_core.cli.days import read_days
 from router_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ _NANO = 1_000_000_000
 
 @app.command()
 def recost(
-    since: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day, as 2026-01-31.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First day: 2026-01-31, today, yesterday or 7d.")
+    ] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last day, included.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the difference, by model.")] = False,
     undo: Annotated[
@@ -55,9 +58,10 @@ def recost(
             else:
                 typer.echo(f"Job {job.id} is undone: {job.calls:,} calls cost again what they did before.")
             return
-        first, last = _day("--from", since), _day("--to", until)
-        if first > last:
-            raise InputError(f"--from {first} is later than --to {last}; turn them round")
+        first, last = read_days(since, until, ledger.zone, ("--from", "--to"))
+        if first is None or last is None:
+            missing = "--from" if first is None else "--to"
+            raise InputError(f"{missing} is missing: say from which day to which, as 2026-01-31, today or 7d")
         replay_spool(ledger)
         result = recosting.recost(ledger, first, last, author="command line", note=why, dry_run=dry_run)
         if result.job is not None:
@@ -66,15 +70,6 @@ def recost(
         print_json(_report(result))
         return
     _show(result)
-
-
-def _day(option: str, text: str | None) -> date:
-    if text is None:
-        raise InputError(f"{option} is missing: say from which day to which, as 2026-01-31")
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"{option} {text!r} is not a day; write it as 2026-01-31") from None
 
 
 def _show(result: Recosting) -> None:
