@@ -24,6 +24,7 @@ from router_core.errors import LedgerError, TierwiseError
 from router_core.ledger import queries
 from router_core.ledger.call_sums import CallSums, call_sums
 from router_core.ledger.config_versions import live_version
+from router_core.ledger.evidence import Evidence, evidence
 from router_core.ledger.metered import MeteredLine
 from router_core.ledger.metered import metered as metered_lines
 from router_core.ledger.price_rows import price_revision, read_prices
@@ -266,8 +267,8 @@ def history(stamp: Stamp) -> list[Version]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _evidence(stamp: Stamp, since: date, until: date) -> queries.Evidence:
-    return queries.evidence(ledger(), since, until)
+def _evidence(stamp: Stamp, since: date, until: date) -> Evidence:
+    return evidence(ledger(), since, until)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

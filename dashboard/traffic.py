@@ -10,7 +10,7 @@ import pandas as pd
 
 from router_core.config import RoutingConfig
 from router_core.decision import Reason
-from router_core.ledger.queries import Evidence
+from router_core.ledger.evidence import Evidence
 
 SCORES = 101
 

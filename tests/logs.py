@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from router_core.config import RoutingConfig, build_config
 from router_core.decision import Kind, Reason, Strategy
-from router_core.ledger.queries import Evidence
+from router_core.ledger.evidence import Evidence
 from router_core.prices import Price, PriceBook
 from router_core.projection import Cube
 from router_core.projection.simulated import Lines, evidence_of

@@ -9,8 +9,9 @@ import pytest
 
 from router_core.config import RoutingConfig, set_values
 from router_core.demo import DemoTruth, fill, true_change, truth
+from router_core.ledger.evidence import evidence
 from router_core.ledger.price_rows import read_prices
-from router_core.ledger.queries import evidence, window
+from router_core.ledger.queries import window
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 from router_core.lifecycle import versions

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from imports import as_csv, kept, load
 
+from router_core.ledger.evidence import evidence
 from router_core.ledger.metered import metered
-from router_core.ledger.queries import evidence, spend
+from router_core.ledger.queries import spend
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 

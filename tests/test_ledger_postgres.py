@@ -23,9 +23,9 @@ from router_core.decision import QualitySource
 from router_core.errors import NotALedgerError, VersionConflictError
 from router_core.ledger.budgets import Budgets
 from router_core.ledger.config_versions import add_version, live_version, versions
+from router_core.ledger.evidence import evidence
 from router_core.ledger.labels import Label, add_labels
 from router_core.ledger.price_rows import read_prices
-from router_core.ledger.evidence import evidence
 from router_core.ledger.queries import latency, spend, window
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger

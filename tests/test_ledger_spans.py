@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_core.decision import QualitySource
+from router_core.ledger.evidence import Evidence, evidence
 from router_core.ledger.labels import label
-from router_core.ledger.queries import Evidence, evidence
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 

@@ -12,8 +12,8 @@ import pytest
 
 from router_core.config import RoutingConfig, set_values
 from router_core.decision import Reason
+from router_core.ledger.evidence import evidence
 from router_core.ledger.price_rows import read_prices
-from router_core.ledger.queries import evidence
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import open_ledger
 from router_core.lifecycle.versions import live

@@ -13,8 +13,8 @@ pytest.importorskip("psycopg")
 
 from router_core.config import set_values
 from router_core.demo import fill
+from router_core.ledger.evidence import evidence
 from router_core.ledger.price_rows import read_prices
-from router_core.ledger.queries import evidence
 from router_core.ledger.repeats import read_repeats
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger

@@ -17,6 +17,7 @@ from router_core.errors import InputError
 from router_core.ledger import queries
 from router_core.ledger.cells import EVIDENCE_SUMS, SPEND_SUMS
 from router_core.ledger.days import date_of
+from router_core.ledger.evidence import evidence
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 
@@ -56,7 +57,7 @@ def test_an_empty_ledger_has_an_empty_window_and_no_lines(db_path: Path) -> None
         assert queries.spend(empty, ["tier"]) == []
         assert queries.spend(empty, []) == []
         assert queries.latency(empty, ["tier"]) == []
-        found = queries.evidence(empty)
+        found = evidence(empty)
         assert (len(found.decisions), found.features, found.days, found.since) == (0, (), 0, None)
 
 
@@ -139,7 +140,7 @@ def test_latencies_are_within_2_percent_over_any_slice(ledger: Ledger, decisions
 
 
 def test_evidence_is_the_cells_summed_over_days(ledger: Ledger, decisions: list[RoutingDecision]) -> None:
-    found = queries.evidence(ledger)
+    found = evidence(ledger)
     with ledger.reading() as connection:
         for name in EVIDENCE_SUMS:
             total = connection.execute(sa.text(f"SELECT SUM({name}) FROM evidence_cell")).scalar_one()
@@ -162,11 +163,11 @@ def test_evidence_is_the_cells_summed_over_days(ledger: Ledger, decisions: list[
 
 def test_evidence_of_a_window_and_of_a_feature_is_a_part_of_all(ledger: Ledger) -> None:
     since, until = date(2026, 3, 4), date(2026, 3, 6)
-    part = queries.evidence(ledger, since, until)
+    part = evidence(ledger, since, until)
     (spent,) = queries.spend(ledger, [], since, until)
     assert (part.since, part.until, part.days) == (since, until, 3)
     assert (part.decisions.sum(), part.list_cost_nusd.sum()) == (spent.decisions, spent.list_cost_nusd)
-    chat = queries.evidence(ledger, since, until, {"feature": ["chat"]})
+    chat = evidence(ledger, since, until, {"feature": ["chat"]})
     assert chat.features == ("chat",)
     assert chat.decisions.sum() == part.decisions[part.feature == part.features.index("chat")].sum()
 
@@ -183,7 +184,7 @@ def test_questions_never_read_decisions(ledger: Ledger) -> None:
     queries.spend(ledger, ["day", "tier"], where={"feature": ["chat"]})
     queries.spend(ledger, ["hour"])
     queries.latency(ledger, ["tier"])
-    queries.evidence(ledger)
+    evidence(ledger)
     sa.event.remove(ledger.engine, "before_cursor_execute", listen)
     assert asked
     assert not [statement for statement in asked if "FROM decision" in statement or "attempt a" in statement]

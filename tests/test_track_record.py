@@ -18,8 +18,8 @@ from router_core.config import dump_config, set_values
 from router_core.demo import fill, true_change, truth
 from router_core.ledger.between import evidence_between
 from router_core.ledger.days import day_number
+from router_core.ledger.evidence import Evidence, evidence
 from router_core.ledger.price_rows import add_prices, read_prices
-from router_core.ledger.queries import Evidence, evidence
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 from router_core.lifecycle import versions

@@ -18,8 +18,8 @@ from router_core.cli import main
 from router_core.config import RoutingConfig, set_values
 from router_core.decision import Attempt, Kind, QualitySource, RoutingDecision, Status
 from router_core.errors import ConfigError, NoSupportError
+from router_core.ledger.evidence import evidence
 from router_core.ledger.price_rows import add_prices, read_prices
-from router_core.ledger.queries import evidence
 from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 from router_core.lifecycle import trials, versions

@@ -50,7 +50,8 @@ def project(
 def prepared(ledger: Ledger, days: int | None) -> Preview:
     """Prepare the last ``days`` of a ledger under its live configuration; refreshes the cells first."""
     from router_core.ledger.price_rows import read_prices
-    from router_core.ledger.queries import evidence, latency_histograms, window
+    from router_core.ledger.evidence import evidence
+    from router_core.ledger.queries import latency_histograms, window
     from router_core.ledger.rollup import refresh
     from router_core.lifecycle.versions import live
     from router_core.prices import PriceBook

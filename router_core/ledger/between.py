@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from router_core.ledger.cells import EVIDENCE, EVIDENCE_KEYS, EVIDENCE_SUMS
 from router_core.ledger.days import date_of, id_floor
-from router_core.ledger.queries import Evidence, as_evidence, evidence_cells
+from router_core.ledger.evidence import Evidence, as_evidence, evidence_cells
 from router_core.ledger.store import Ledger
 
 Ints = npt.NDArray[np.int64]

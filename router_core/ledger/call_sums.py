@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from router_core.ledger.filters import check, condition, labels
-from router_core.ledger.queries import EVIDENCE_BY
+from router_core.ledger.evidence import EVIDENCE_BY, integers, name
+from router_core.ledger.filters import check, condition
 from router_core.ledger.store import Ledger
 
 Ints = npt.NDArray[np.int64]
@@ -66,16 +67,10 @@ def call_sums(
     """Sum calls over days, ``until`` included; raises ``InputError`` where a dimension is unknown."""
     check(list(where), EVIDENCE_BY)
     keys = ", ".join(_KEYS)
-    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in _SUMS)
+    sums = ", ".join(f"CAST(SUM({one}) AS BIGINT)" for one in _SUMS)
     with ledger.reading() as connection:
         clause = condition(connection, since, until, where)
         query = f"SELECT {keys}, {sums} FROM evidence_cell{clause} GROUP BY {keys} ORDER BY {keys}"
-        rows = connection.exec_driver_sql(query).all()
-        known = {dimension: labels(connection, dimension) for dimension in ("feature", "tier", "model")}
-    table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, len(_KEYS) + len(_SUMS))
-    values = dict(zip((*_KEYS, *_SUMS), table.T, strict=True))
-    names: dict[str, tuple[str, ...]] = {}
-    for dimension, shown in known.items():
-        present, values[dimension] = np.unique(values.pop(f"{dimension}_id"), return_inverse=True)
-        names[f"{dimension}s"] = tuple(str(shown[number]) for number in present.tolist())
-    return CallSums(**names, **values)  # type: ignore[arg-type]
+        values: dict[str, Any] = dict(zip((*_KEYS, *_SUMS), integers(connection, query), strict=True))
+        name(connection, values, ("feature", "tier", "model"))
+    return CallSums(**values)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from router_core.config import RoutingConfig
+from router_core.ledger.evidence import evidence
 from router_core.ledger.price_rows import read_prices
-from router_core.ledger.queries import evidence
 from router_core.ledger.store import Ledger
 from router_core.lifecycle import versions
 from router_core.prices import PriceBook

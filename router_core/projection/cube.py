@@ -17,7 +17,7 @@ from router_core.prices import PriceBook
 from router_core.projection.pricing import Calls
 
 if TYPE_CHECKING:
-    from router_core.ledger.queries import Evidence
+    from router_core.ledger.evidence import Evidence
 
 SCORES = 101
 POLICY, EXPLORED = 0, 1

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from router_core.prices import ANY_PROVIDER, LAYERS, Price, PriceBook, rates
 
 if TYPE_CHECKING:
-    from router_core.ledger.queries import Evidence
+    from router_core.ledger.evidence import Evidence
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from router_core.ledger.queries import Evidence
+from router_core.ledger.evidence import Evidence
 
 Ints = npt.NDArray[np.int64]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from router_core.config import RoutingConfig
-from router_core.ledger.queries import Evidence
+from router_core.ledger.evidence import Evidence
 from router_core.prices import PriceBook
 from router_core.projection import Cube, Preview
 

@@ -18,7 +18,7 @@ import pytest
 
 from router_core.config import RoutingConfig
 from router_core.decision import Reason
-from router_core.ledger.queries import Evidence
+from router_core.ledger.evidence import Evidence
 from router_core.prices import PriceBook
 from router_core.projection import Cube, Preview
 from router_core.projection.simulated import Lines, evidence_of

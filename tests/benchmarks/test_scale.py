@@ -30,6 +30,7 @@ from router_core.ledger import queries
 from router_core.ledger.cells import SPEND_HOURS
 from router_core.ledger.engines.by_duckdb import DuckDb
 from router_core.ledger.engines.by_spark import Spark
+from router_core.ledger.evidence import evidence
 from router_core.ledger.rollup import Engine, days_with_rows, refresh
 from router_core.ledger.rows import ATTEMPT_COLUMNS, DECISION_COLUMNS
 from router_core.ledger.spans import sum_spans
@@ -217,10 +218,10 @@ def test_exact_quantiles_cost_less_than_sums(big: Ledger) -> None:
 
 
 def test_evidence_of_months_is_read_from_spans(big: Ledger) -> None:
-    with_spans = statistics.median(cpu(lambda: queries.evidence(big)) for _ in range(3))
+    with_spans = statistics.median(cpu(lambda: evidence(big)) for _ in range(3))
     with big.writing() as connection:
         connection.exec_driver_sql("DELETE FROM evidence_span")
-    day_by_day = cpu(lambda: queries.evidence(big))
+    day_by_day = cpu(lambda: evidence(big))
     again = cpu(lambda: sum_spans(big))
     note = f"{with_spans:.2f} s of CPU against {day_by_day:.2f}; {again:.2f} to sum the spans"
     assert report("evidence of ninety days / the same from cells of days", with_spans / day_by_day, 0.5, note)
