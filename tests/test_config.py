@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from router_core.config import (
     RoutingConfig,
@@ -200,6 +204,38 @@ def test_only_rising_boundaries_from_zero_are_accepted(marks: list[int]) -> None
 def test_the_shipped_file_is_its_own_round_trip() -> None:
     text = (data_dir() / "config.yaml").read_text(encoding="utf-8")
     assert parse_config(dump_config(parse_config(text))) == parse_config(text)
+
+
+def test_the_shipped_file_names_every_setting() -> None:
+    text = (data_dir() / "config.yaml").read_text(encoding="utf-8")
+    missing = [name for name in _settings(RoutingConfig) if not re.search(rf"\b{name}:", text)]
+    assert missing == []
+
+
+def test_what_the_shipped_file_shows_as_a_comment_can_be_used() -> None:
+    text = (data_dir() / "config.yaml").read_text(encoding="utf-8")
+    shown = re.sub(r"(?m)^( *)# ( *(?:- |[a-z_]+:))", r"\1\2", text)
+    config = parse_config(shown)
+    assert config.hedge_after == 3
+    assert config.cache.embeddings == "openai/text-embedding-3-small"
+    assert config.cascade.checks
+    assert config.budgets[0].mode == "downgrade"
+    assert config.features["report"].strategy == "cascade"
+    assert config.rules[-1].when.user_tier == ("enterprise",)
+
+
+def _settings(kind: type[BaseModel]) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        yield name
+        for inner in _sections(field.annotation):
+            yield from _settings(inner)
+
+
+def _sections(kind: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for inner in getattr(kind, "__args__", ()):
+        yield from _sections(inner)
 
 
 def test_an_unknown_tier_asked_for_is_explained() -> None:
