@@ -19,7 +19,6 @@ from router_core.errors import InputError
 from router_core.ledger import recost as recosting
 from router_core.ledger.archive import archive
 from router_core.ledger.evidence import evidence
-from router_core.ledger.evidence import evidence
 from router_core.ledger.health import events
 from router_core.ledger.pages import decisions
 from router_core.ledger.price_rows import add_prices, read_prices
