@@ -49,8 +49,8 @@ def project(
 
 def prepared(ledger: Ledger, days: int | None) -> Preview:
     """Prepare the last ``days`` of a ledger under its live configuration; refreshes the cells first."""
-    from router_core.ledger.price_rows import read_prices
     from router_core.ledger.evidence import evidence
+    from router_core.ledger.price_rows import read_prices
     from router_core.ledger.queries import latency_histograms, window
     from router_core.ledger.rollup import refresh
     from router_core.lifecycle.versions import live
@@ -121,7 +121,11 @@ def print_projection(projection: Projection) -> None:
         f"{projection.decisions:,} requests in {projection.days} days; {support.moved_share:.1%} would move, "
         f"{support.unsupported_share:.1%} of all without support ({support.colour})"
     )
-    for sentence in (*projection.notes, *([CONTRADICTED] if projection.contradicted else [])):
+    for sentence in (
+        *map(str, projection.ranges),
+        *projection.notes,
+        *([CONTRADICTED] if projection.contradicted else []),
+    ):
         note(sentence)
 
 
