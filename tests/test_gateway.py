@@ -253,6 +253,9 @@ def test_an_unknown_model_is_a_404_that_lists_those_there_are(served: Gateway) -
 def test_the_models_are_auto_and_those_configured(served: Gateway) -> None:
     names = [model.id for model in served.client().models.list()]
     assert names[:3] == ["auto", "cheap", "strong"]
+    assert [served.client().models.retrieve(name).owned_by for name in names[:2]] == ["tierwise", "up"]
+    with pytest.raises(openai.NotFoundError, match="'auto' or one of 'cheap', 'strong'"):
+        served.client().models.retrieve("gpt-17")
 
 
 @pytest.mark.parametrize(

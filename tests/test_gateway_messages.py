@@ -95,6 +95,18 @@ def test_a_stream_that_is_cut_ends_with_an_error(client: Any) -> None:
         stream.get_final_message()
 
 
+def test_tokens_are_counted_without_a_call(served: Gateway, client: Any) -> None:
+    before = httpx.get(f"{served.url}/metrics").text.count("tierwise_attempts_total{")
+    short = client.messages.count_tokens(model="auto", messages=HELLO).input_tokens
+    long = client.messages.count_tokens(
+        model="auto", messages=[{"role": "user", "content": "hello " * 500}], system="Be brief.", tools=[TOOL]
+    ).input_tokens
+    assert (short, 500 <= long <= 600) == (1, True)
+    assert httpx.get(f"{served.url}/metrics").text.count("tierwise_attempts_total{") == before
+    with pytest.raises(anthropic.BadRequestError, match="messages: is empty"):
+        client.messages.count_tokens(model="auto", messages=[])
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -23,6 +23,9 @@ from upstream import upstream
 import router_core
 from router_core import Router
 from router_core.errors import InputError, ProviderError
+from router_core.ledger.store import open_ledger
+from router_core.ledger.writer import LedgerWriter
+from router_core.serving.router import Answer
 
 ROOT = Path(__file__).parent.parent
 
@@ -151,6 +154,22 @@ def test_the_readmes_example_runs(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("The answer is forty-two. SIMPLE gpt-4.1-nano ")
+
+
+def test_what_is_asked_without_a_gateway_can_be_on_record_too(tmp_path: Path) -> None:
+    with upstream() as url, open_ledger(tmp_path / "ledger.db") as ledger, LedgerWriter(ledger) as writer:
+        router = Router(config(url), record=writer.record)
+        answers = [router.complete_sync(MESSAGES, feature="legal") for _ in range(3)]
+        awaited = asyncio.run(_asked_and_closed(router))
+        router.close_sync()
+        for answer in (*answers, awaited):
+            assert ledger.read_decision(answer.decision_id) == answer.decision
+
+
+async def _asked_and_closed(router: Router) -> Answer:
+    answer = await router.complete(MESSAGES, feature="legal")
+    await router.close()
+    return answer
 
 
 async def test_sync_calls_work_beside_a_running_loop() -> None:

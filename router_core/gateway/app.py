@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from router_core.errors import TierwiseError
+from router_core.errors import TierwiseError, UnknownModelError
 from router_core.gateway.chat import Chat
+from router_core.gateway.counting import Counting
 from router_core.gateway.engine import Engine
 from router_core.gateway.messages import Messages
 from router_core.gateway.metrics import CONTENT_TYPE
@@ -48,7 +49,14 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
         config = engine.router.config
         owners = {AUTO: "tierwise"} | {name: model.provider for name, model in config.models.items()}
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in owners.items()]
-        return JSONResponse({"object": "list", "data": listed})
+        wanted = request.path_params.get("model")
+        if wanted is None:
+            return JSONResponse({"object": "list", "data": listed})
+        found = next((one for one in listed if one["id"] == wanted), None)
+        if found is not None:
+            return JSONResponse(found)
+        status, body = refusal(UnknownModelError(wanted, tuple(config.models)))
+        return Response(body, status, media_type="application/json")
 
     async def metrics(request: Request) -> Response:
         try:
@@ -70,7 +78,9 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
         chat,
         routes=[
             *(Route(path, endpoint, methods=["POST"]) for path, endpoint in chat.items()),
+            Route("/v1/messages/count_tokens", Counting(engine, max_body), methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
+            Route("/v1/models/{model:path}", models, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -65,28 +66,29 @@ class Chat:
         """Answer one request; a caller who goes away ends the work on it, at the model too."""
         begun = False
         try:
-            body, request = await self._request(scope, receive)
+            body, request = await self.asked(scope, receive)
             router = self._engine.router
             with Leaving(receive, most_s=router.config.stream_timeout + _SPARE_S):
                 answer = await router.complete(body, request)
                 begun = True
                 if answer.chunks is None:
-                    content = self._dialect.whole(answer.body)
-                    headers = [_JSON, (b"content-length", b"%d" % len(content)), *_facts(answer)]
-                    await send({"type": "http.response.start", "status": 200, "headers": headers})
-                    await send({"type": "http.response.body", "body": content})
+                    await whole(self._dialect.whole(answer.body), _facts(answer), send)
                 else:
                     await _deliver(answer, answer.chunks, self._dialect, send)
         except TierwiseError as error:
-            await _refuse(error, self._dialect, send)
+            await refuse(error, self._dialect, send)
         except Exception:
             if begun:
                 raise
             # The traceback is in the log; callers learn only whose fault it is.
             _log.exception("a request could not be served")
-            await _refuse(TierwiseError("the gateway failed on this request; its log says why"), self._dialect, send)
+            await refuse(TierwiseError("the gateway failed on this request; its log says why"), self._dialect, send)
 
-    async def _request(self, scope: Scope, receive: Receive) -> tuple[dict[str, Any], Request]:
+    async def asked(self, scope: Scope, receive: Receive) -> tuple[dict[str, Any], Request]:
+        """Return the body of a request in OpenAI's form, checked, and what routing is to know of it.
+
+        Raises ``AccessError``, ``InputError``, ``TooLargeError`` and ``SlowBodyError``.
+        """
         said: dict[str, str | None] = {}
         authorization = None
         announced = 0
@@ -160,7 +162,15 @@ def _ascii(text: str) -> bytes:
     return text.encode("ascii", "replace").translate(_PRINTABLE)
 
 
-async def _refuse(error: TierwiseError, dialect: Dialect, send: Send) -> None:
+async def whole(content: bytes, facts: Iterable[tuple[bytes, bytes]], send: Send) -> None:
+    """Send a JSON answer, with what its headers are to say."""
+    headers = [_JSON, (b"content-length", b"%d" % len(content)), *facts]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def refuse(error: TierwiseError, dialect: Dialect, send: Send) -> None:
+    """Send an error in its caller's form."""
     status, body = dialect.refused(error)
     headers: Headers = [_JSON, (b"content-length", b"%d" % len(body))]
     if isinstance(error, ProviderError | BudgetExceededError) and error.decision_id is not None:
