@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import time
+from collections.abc import Sequence
+from datetime import date
 from typing import Final
 from urllib.parse import parse_qsl
 
-import pandas as pd
 import streamlit as st
 
-from dashboard import condition, data, judgements, outlook, ui, wording
+from dashboard import data, outlook, ui, wording
 from dashboard.data import Stamp
 from dashboard.filters import View
-from router_core.lifecycle import alerts
-from router_core.lifecycle.alerts import Alert
+from router_core.errors import TierwiseError
+from router_core.ledger.alert_notices import Notice, notices, see, unsee
+from router_core.lifecycle import attention
+from router_core.lifecycle.alerts import Alert, stated
 
 SHOWN: Final = 4
 PAGES: Final = {
@@ -27,65 +30,81 @@ _MARKS: Final = {"bad": ":red[:material/error:]", "watch": ":orange[:material/wa
 
 def found(stamp: Stamp, view: View) -> list[Alert]:
     """Return all that wants attention, the worst first; ``view`` is where rates are looked at, for all traffic."""
-    config = data.live(stamp).config
-    now = outlook.today(data.window(stamp))
-    every = View(view.since, view.until)
-    lines = data.spend(stamp, every, ("day", "tier"))
-    gathered: list[Alert] = []
-    for budget in config.budgets:
-        period = alerts.period_of(budget, now, data.zone(stamp))
-        kind, _, name = budget.scope.partition(":")
-        team, feature = (name if kind == which else "" for which in ("team", "feature"))
-        ahead = outlook.ahead(stamp, period.since, period.until, now, team, feature)
-        gathered += alerts.of_budget(budget, period, ahead)
-    by_model = data.spend(stamp, every, ("model",))
-    unpriced = by_model[by_model["unpriced_attempts"] > 0]
-    calls = int((by_model["priced_attempts"] + by_model["unpriced_attempts"]).sum())
-    unknown = dict(zip(unpriced["model"], unpriced["unpriced_attempts"].astype(int), strict=True))
-    gathered += alerts.of_coverage(unknown, calls, view.until.isoformat())
-    gathered += _fallbacks(lines, every)
-    gathered += alerts.of_drift(judgements.drifted(lines, config.tier_names, every), view.until)
-    for one in condition.resting_now(stamp.url, config.cooldown_time):
-        endpoint = f"{one.model} at {one.provider_name}"
-        gathered.append(alerts.of_resting(endpoint, one.failures, config.cooldown_time, str(one.failed_at_ms)))
-    gathered += alerts.of_rollup(condition.lag(stamp.url).dirty)
-    return alerts.stated(gathered)
+    today = outlook.today(data.window(stamp))
+    return stated([*_in_sums(stamp, view.since, view.until, today), *_now(stamp)])
 
 
-def _fallbacks(lines: pd.DataFrame, view: View) -> list[Alert]:
-    if view.days < 2 * judgements.RECENT_DAYS:
-        return []
-    since = view.until - timedelta(days=judgements.RECENT_DAYS - 1)
-    return alerts.of_fallbacks(_rate(lines, None, since), _rate(lines, since, None), since, view.until)
+@st.cache_data(max_entries=12, show_spinner=False)
+def _in_sums(stamp: Stamp, since: date, until: date, today: date) -> list[Alert]:
+    return attention.of_sums(data.ledger(), data.live(stamp).config, data.window(stamp), since, until, today)
 
 
-def _rate(lines: pd.DataFrame, since: date | None, before: date | None) -> tuple[int, int]:
-    rows = lines[lines["day"] >= since] if since is not None else lines[lines["day"] < before]
-    return int(rows["failovers"].sum()), int(rows["decisions"].sum())
+@st.cache_data(max_entries=2, ttl=5, show_spinner=False)
+def _now(stamp: Stamp) -> list[Alert]:
+    return attention.of_now(data.ledger(), data.live(stamp).config, time.time_ns() // 1_000_000)
 
 
-def show(listed: list[Alert]) -> None:
-    """Show alerts as one list, or say that there are none."""
+def show(listed: Sequence[Alert]) -> None:
+    """Show alerts as one list, those that somebody has seen apart, or say that there are none."""
+    known = notices(data.ledger())
+    seen = {alert.key: known[alert.key] for alert in listed if alert.key in known and known[alert.key].seen_at_ms}
+    fresh = [alert for alert in listed if alert.key not in seen]
     if not listed:
         st.caption(
             ":material/check: Nothing needs attention: budgets, forecast, prices, fall-backs, quality, endpoints and "
             "sums were looked at."
         )
         return
-    with ui.card("Needs attention", "each stated once for its threshold and period", key="attention", tall=False):
-        for alert in listed[:SHOWN]:
+    note = "each stated once for its threshold and period"
+    with ui.card("Needs attention" if fresh else "Nothing new", note, key="attention", tall=False):
+        for alert in fresh[:SHOWN]:
             _line(alert)
-        if len(listed) > SHOWN:
-            with st.expander(f"{wording.plural(len(listed) - SHOWN, 'more', 'more')}"):
-                for alert in listed[SHOWN:]:
+        if len(fresh) > SHOWN:
+            with st.expander(f"{wording.plural(len(fresh) - SHOWN, 'more', 'more')}"):
+                for alert in fresh[SHOWN:]:
                     _line(alert)
+        if seen:
+            with st.expander(f"{wording.plural(len(seen), 'alert')} seen already, until the cause is another"):
+                for alert in listed:
+                    if alert.key in seen:
+                        _line(alert, seen[alert.key])
 
 
-def _line(alert: Alert) -> None:
+def _line(alert: Alert, seen: Notice | None = None) -> None:
     page, _, query = alert.page.partition("?")
     label, icon = PAGES[page]
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.markdown(f"{_MARKS[alert.severity]} {alert.sentence}".replace("$", "\\$"), width="stretch")
+    with st.container(key=f"alert_{alert.id}", horizontal=True, gap="small", vertical_alignment="center"):
+        sentence = f"{_MARKS[alert.severity]} {alert.sentence}"
+        if seen is not None and seen.seen_at_ms is not None:
+            ago = wording.ago(time.time_ns() // 1_000_000 - seen.seen_at_ms)
+            sentence += f" :gray[Seen by {seen.seen_by}, {ago}.]"
+        st.markdown(sentence.replace("$", "\\$"), width="stretch")
         st.page_link(
             f"app_pages/{page}.py", label=label, icon=icon, query_params=dict(parse_qsl(query)) or None, width="content"
         )
+        st.button(
+            "Seen" if seen is None else "Show again",
+            key=f"see_{alert.id}",
+            icon=":material/visibility_off:" if seen is None else ":material/visibility:",
+            type="tertiary",
+            help="Put it aside for everybody, and tell no webhook, until its cause is another."
+            if seen is None
+            else "Put it back among the others.",
+            on_click=_put_aside if seen is None else _put_back,
+            args=(alert,),
+        )
+
+
+def _put_aside(alert: Alert) -> None:
+    at_ms = time.time_ns() // 1_000_000
+    try:
+        see(data.ledger(), alert.key, who=data.author(), sentence=alert.sentence, at_ms=at_ms)
+    except TierwiseError as error:
+        ui.say(ui.refusal(error), done=False)
+
+
+def _put_back(alert: Alert) -> None:
+    try:
+        unsee(data.ledger(), alert.key, who=data.author(), sentence=alert.sentence)
+    except TierwiseError as error:
+        ui.say(ui.refusal(error), done=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final, Literal
 
 import pandas as pd
@@ -73,6 +74,12 @@ def scorer(stamp: Stamp, version: str) -> StoredScorer | None:
     if version not in scorer_versions(data.ledger()):
         return None
     return read_scorer(data.ledger(), version)
+
+
+def place(url: str) -> tuple[str, str]:
+    """Return what a ledger is called, its file or database, and where that is, without anything secret."""
+    whole = url.rsplit("@", 1)[-1]
+    return PurePath(whole.partition("?")[0]).name or whole, whole
 
 
 def rows(stamp: Stamp) -> tuple[int, int]:

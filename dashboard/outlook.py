@@ -13,6 +13,7 @@ from dashboard import charts, data, wording
 from dashboard.data import Stamp
 from dashboard.filters import View
 from router_core.ledger.queries import Window
+from router_core.lifecycle.attention import first_open_day, whole_days
 from router_core.lifecycle.forecast import LEAST_DAYS, MOST_DAYS, Forecast, forecast
 
 NANO: Final = wording.NANO
@@ -22,9 +23,7 @@ _LOOK_BACK: Final = timedelta(days=MOST_DAYS)
 
 def today(window: Window) -> date:
     """Return the first day that is not over: today, or the day after a ledger's last where nothing came since."""
-    assert window.last_day is not None
-    now = datetime.now(data.zone_of(window)).date()
-    return now if now - window.last_day <= timedelta(days=1) else window.last_day + timedelta(days=1)
+    return first_open_day(window, datetime.now(data.zone_of(window)).date())
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
@@ -34,18 +33,13 @@ def ahead(stamp: Stamp, since: date, until: date, now: date, team: str = "", fea
 
 
 def by_day(stamp: Stamp, since: date, now: date, team: str = "", feature: str = "") -> Mapping[date, int]:
-    """Return the nano-dollars of each day that a forecast needs; a day without traffic after the first costs nothing.
-
-    The ledger's first day is left out where it began part way through a month: it was hardly whole.
-    """
+    """Return the nano-dollars of each day that a forecast needs, as ``attention.whole_days`` does."""
     window = data.window(stamp)
     assert window.first_day is not None
     view = View(min(since, now - _LOOK_BACK), now, team, feature)
     lines = data.spend(stamp, view, ("day",))
     found = dict(zip(lines["day"], lines["list_cost_nusd"].astype(int), strict=True))
-    start = window.first_day + timedelta(days=1)
-    found |= {start: found.get(start, 0)} if start < now else {}
-    return {day: nusd for day, nusd in found.items() if day >= min(start, now) or day >= since}
+    return whole_days(found, window.first_day, since, now)
 
 
 def month_of(window: Window) -> tuple[date, date]:

@@ -84,12 +84,28 @@ def test_the_next_period_states_it_anew() -> None:
 
 
 def test_calls_without_a_price_are_named_by_their_models() -> None:
-    assert alerts.of_coverage({}, 100, "p") == []
-    (few,) = alerts.of_coverage({"new-model": 2}, 1000, "p")
-    (many,) = alerts.of_coverage({"a": 10, "b": 50, "c": 5, "d": 1}, 1000, "p")
+    assert alerts.of_coverage({}, 100) == []
+    (few,) = alerts.of_coverage({"new-model": 2}, 1000)
+    (many,) = alerts.of_coverage({"a": 10, "b": 50, "c": 5, "d": 1}, 1000)
     assert (few.severity, many.severity) == ("watch", "bad")
     assert "0.2% of calls have no known price (new-model)" in few.sentence
     assert "(b, a, c and 1 more)" in many.sentence
+
+
+def test_an_alert_is_another_where_its_cause_is() -> None:
+    def key(*models: str) -> str:
+        (one,) = alerts.of_coverage(dict.fromkeys(models, 1), 1000)
+        return one.key
+
+    assert key("a", "b") == key("b", "a") != key("a", "b", "c")
+    may, will = (alerts.of_budget(Budget(max_budget=1000), MONTH, ahead(500, 1050, by))[0] for by in (0.2, 0.01))
+    assert may.key != will.key
+    days = [date(2026, 11, day) for day in (16, 22, 23)]  # Monday, Sunday, Monday
+    monday, sunday, next_week = (alerts.of_fallbacks((90, 10_000), (300, 10_000), DAY, day)[0].key for day in days)
+    assert monday == sunday != next_week
+    assert alerts.of_resting("m at p", 1, 30, DAY).key == alerts.of_resting("m at p", 7, 30, DAY).key
+    older, newer = ([date(2026, 11, day) for day in range(3, last)] for last in (6, 9))
+    assert alerts.of_rollup(older)[0].key == alerts.of_rollup(newer)[0].key
 
 
 def test_a_jump_of_the_fallback_rate_is_more_than_chance() -> None:

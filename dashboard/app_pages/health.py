@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import condition, data, filters, tables, ui, wording
+from dashboard import attention, condition, data, filters, tables, ui, wording
 from dashboard.condition import Fact
 from dashboard.data import Stamp
 from router_core.ledger.scorers import StoredScorer
@@ -28,8 +28,9 @@ def main() -> None:
     with place.controls:
         st.button("Look again", icon=":material/refresh:", key="again", help="Reads everything anew.")
     with place.caption:
+        name, where = condition.place(stamp.url)
+        st.caption(f"{name} ·", width="content", help=where)
         ui.about(
-            stamp.url.rsplit("@", 1)[-1],
             f"looked at {wording.moment(now_ms, data.zone(stamp))}, times in {window.timezone}",
             demo=window.is_demo,
         )
@@ -47,6 +48,8 @@ def main() -> None:
         condition.capturing(live.config),
     ]
     _figures(stamp, live, now_ms)
+    if view is not None:
+        attention.show(attention.found(stamp, view))
     _facts(facts)
     left, right = st.columns([3, 2])
     with left, ui.card("Models called", f"failures in the last {DAYS} days", key="models"):

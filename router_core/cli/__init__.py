@@ -35,6 +35,7 @@ _NOUNS = (
     "dashboard",
     "run",
     "spend",
+    "alerts",
     "project",
     "backtest",
     "suggest",

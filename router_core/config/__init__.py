@@ -3,6 +3,7 @@
 from router_core.config.changes import Change, diff_configs, set_values
 from router_core.config.routing import RoutingConfig, build_config, reporting_zone, suggest
 from router_core.config.sections import (
+    Alerts,
     Boundary,
     Budget,
     Cache,
@@ -25,6 +26,7 @@ from router_core.config.sections import (
 from router_core.config.text import data_dir, default_config, dump_config, load_config, parse_config, plain
 
 __all__ = [
+    "Alerts",
     "Boundary",
     "Budget",
     "Cache",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from router_core.config.sections import (
+    Alerts,
     Budget,
     Cache,
     Capture,
@@ -56,6 +57,7 @@ class RoutingConfig(Section):
     cache: Cache = Cache()
     compress: Compress = Compress()
     budgets: tuple[Budget, ...] = ()
+    alerts: Alerts = Alerts()
     feedback: Feedback = Feedback()
     quality_floor: Share | None = None
     baseline_model: str | None = None

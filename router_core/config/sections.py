@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -102,13 +103,15 @@ class Rule(Section):
 class Classifier(Section):
     """Which stages judge complexity, in order, and how sure one must be for the rest to be skipped.
 
-    ``scorer`` names the fitted scorer version in the ledger; without one the shipped reference scale is used.
+    ``scorer`` names the fitted scorer version in the ledger; without one the shipped reference scale is used. A stage
+    that calls an endpoint is passed over after ``timeout`` seconds, and while that endpoint cools down.
     """
 
     stages: tuple[Literal["rules", "embedding", "judge"], ...] = ("rules", "embedding")
     confidence: Share = 0.5
     scorer: str | None = None
     judge_model: str | None = None
+    timeout: float = Field(default=5.0, gt=0)
 
 
 class Exploration(Section):
@@ -170,6 +173,24 @@ class Budget(Section):
     budget_duration: Literal["1d", "7d", "30d", "month"] = "month"
     soft_budget: float | None = Field(default=None, gt=0)
     mode: Literal["alert", "downgrade", "block"] = "alert"
+
+
+class Alerts(Section):
+    """Who is told of what wants attention: ``webhook`` is posted each alert once, by ``tierwise alerts --send``."""
+
+    webhook: str | None = None
+
+    @field_validator("webhook")
+    @classmethod
+    def _by_http(cls, value: str | None) -> str | None:
+        try:
+            parts = None if value is None else urlsplit(value)
+            usable = parts is None or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
+        except ValueError:  # a port that is no number, or brackets that do not close
+            usable = False
+        if not usable:
+            raise ValueError("a webhook is an http:// or https:// address, such as https://hooks.example.com/tierwise")
+        return value
 
 
 class Feedback(Section):

@@ -99,6 +99,20 @@ class BudgetSpendRow(SQLModel, table=True):
     alerted_ppm: int = count(default=0)
 
 
+class AlertNoticeRow(SQLModel, table=True):
+    """What became of one alert, by the key that changes with its cause; NULL where it was not seen, sent, or taken on.
+
+    ``taken_at_ms`` is when a sender took it on, until it was sent or given back.
+    """
+
+    __tablename__ = "alert_notice"
+    key: str = Field(primary_key=True)
+    seen_at_ms: int | None = maybe()
+    seen_by: str
+    sent_at_ms: int | None = maybe()
+    taken_at_ms: int | None = maybe()
+
+
 class ScenarioRow(SQLModel, table=True):
     """A what-if kept by name."""
 

@@ -14,7 +14,7 @@ from router_core.ledger.connect import shown
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0011"
+HEAD = "0012"
 VERSION_TABLE = "tierwise_version"
 
 

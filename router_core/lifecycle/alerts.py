@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -44,8 +45,13 @@ class Alert:
 
     @property
     def key(self) -> str:
-        """What it is known by: the same alert, stated again, has the same key."""
+        """What it is known by: the same alert, stated again, has the same key, until its cause is another."""
         return "/".join((self.kind, self.subject, self.threshold, self.period))
+
+    @property
+    def id(self) -> str:
+        """A short name for its key, for people to type."""
+        return _digest(self.key)
 
 
 def stated(alerts: Iterable[Alert]) -> list[Alert]:
@@ -126,7 +132,7 @@ def of_budget(budget: Budget, period: Period, ahead: Forecast) -> list[Alert]:
                     budget,
                     period,
                     "forecast",
-                    "forecast",
+                    "foretold" if sure else "may be foretold",
                     "bad" if sure else "watch",
                     3 - budget.max_budget / expected,  # below what is spent, above what is near
                     f"{about[0].capitalize()} {'will' if sure else 'may'} pass the budget of "
@@ -137,8 +143,11 @@ def of_budget(budget: Budget, period: Period, ahead: Forecast) -> list[Alert]:
     return found
 
 
-def of_coverage(unpriced: Mapping[str, int], calls: int, period: str) -> list[Alert]:
-    """Judge calls that used tokens and have no price: ``unpriced`` calls by model, of ``calls`` in all."""
+def of_coverage(unpriced: Mapping[str, int], calls: int) -> list[Alert]:
+    """Judge calls that used tokens and have no price: ``unpriced`` calls by model, of ``calls`` in all.
+
+    It counts anew with another model that has no price.
+    """
     missing = sum(unpriced.values())
     if not missing or not calls:
         return []
@@ -154,7 +163,7 @@ def of_coverage(unpriced: Mapping[str, int], calls: int, period: str) -> list[Al
             "coverage",
             "prices",
             f"{_MUCH_UNPRICED:.0%}" if much else "any",
-            period,
+            _digest("\n".join(sorted(unpriced))),
             "bad" if much else "watch",
             share,
             sentence,
@@ -178,7 +187,7 @@ def of_fallbacks(before: tuple[int, int], after: tuple[int, int], since: date, u
             "fallbacks",
             "fallbacks",
             f"{_JUMP:g}x",
-            until.isoformat(),
+            _week(until),
             "bad" if now.value >= 0.05 else "watch",
             now.value,
             f"The fall-back rate rose to {_share(now.value)} since {since:%-d %b}, from {_share(was.value)} before.",
@@ -194,7 +203,7 @@ def of_drift(drifts: Sequence[Drift], until: date) -> list[Alert]:
             "drift",
             one.tier,
             "certain",
-            until.isoformat(),
+            _week(until),
             "bad" if one.high <= -0.02 else "watch",
             -one.change,
             f"Quality of {one.tier} fell by {-one.change * 100:.1f} points since {one.since:%-d %b}, to "
@@ -206,14 +215,14 @@ def of_drift(drifts: Sequence[Drift], until: date) -> list[Alert]:
     ]
 
 
-def of_resting(endpoint: str, failures: int, cooldown_s: float, period: str) -> Alert:
-    """State that an endpoint failed and is left alone for a while."""
+def of_resting(endpoint: str, failures: int, cooldown_s: float, day: date) -> Alert:
+    """State that an endpoint failed and is left alone for a while: once a day, however often it is tried again."""
     times = "its last call" if failures == 1 else f"its last {failures} calls"
     return Alert(
         "resting",
         endpoint,
         "resting",
-        period,
+        day.isoformat(),
         "watch",
         min(failures / 100, 1.0),
         f"{endpoint} is left alone for {cooldown_s:g} s: {times} failed, and others answer in its place.",
@@ -230,7 +239,7 @@ def of_rollup(waiting: Sequence[date]) -> list[Alert]:
             "rollup",
             "sums",
             "days",
-            max(waiting).isoformat(),
+            min(waiting).isoformat(),
             "watch",
             0.0,
             f"{len(waiting)} days wait to be summed, the oldest {min(waiting):%-d %b %Y}, so figures lag behind.",
@@ -244,6 +253,16 @@ def _of(
 ) -> Alert:
     named = f"{budget.max_budget:g} {threshold}"
     return Alert(kind, budget.scope, named, period.name, severity, weight, sentence, "tiers")
+
+
+def _week(day: date) -> str:
+    """Return the week of a day, in which a change of rates is stated once."""
+    year, week, _ = day.isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _scope(budget: Budget) -> str:
