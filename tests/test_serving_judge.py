@@ -63,6 +63,19 @@ async def test_a_judge_that_fails_costs_no_answer(url: str, db_path: Path) -> No
     assert told(decision.attempts) == [("CLASSIFIER", "cheap", "REFUSED", False), ("ANSWER", "middle", "OK", True)]
 
 
+async def test_a_judge_that_hangs_holds_up_one_request_for_a_moment_and_the_next_not_at_all(
+    url: str, db_path: Path
+) -> None:
+    yaml = "classifier: {stages: [embedding, judge], confidence: 0.9, judge_model: umpire, timeout: 0.3}"
+    async with served(url, db_path, config(url, {"umpire": "hang"}, yaml)) as run:
+        _, first = await run.ask("what now")
+        _, second = await run.ask("what then")
+    assert [(one.kind.name, one.status.name) for one in first.attempts] == [("CLASSIFIER", "TIMEOUT"), ("ANSWER", "OK")]
+    assert 300 <= first.latency_ms < 2_000
+    assert [one.kind.name for one in second.attempts] == ["ANSWER"]
+    assert first.reason == second.reason == Reason.UNCERTAIN
+
+
 async def test_a_rule_that_is_sure_leaves_the_judge_unasked(url: str, db_path: Path) -> None:
     yaml = f"{STAGES}rules: [{{when: {{keywords: [hello]}}, score: 5}}]"
     async with served(url, db_path, config(url, {"cheap": "says:9"}, yaml)) as run:

@@ -80,15 +80,16 @@ async def _written(job: Job, told: str) -> str | None:
     """Have the cheapest model summarise; None where it does not, or writes no less than there was."""
     tokens = estimate_tokens(told)
     live = job.live
+    chain = live.chains.by_tier[live.config.tier_names[0]]
+    if job.failover.asleep(chain):
+        return None
     asked = job.side(
         [{"role": "system", "content": _ASK}, {"role": "user", "content": told}],
         max_tokens=min(LONGEST_SUMMARY, max(64, tokens // _SHARE)),
         temperature=0,
     )
     try:
-        one = await job.ask(
-            live.chains.by_tier[live.config.tier_names[0]], body=asked, kind=Kind.COMPRESS, reason="long"
-        )
+        one = await job.ask(chain, body=asked, kind=Kind.COMPRESS, reason="long")
     except ProviderError:
         return None
     assert one.reply is not None

@@ -25,12 +25,15 @@ async def embed(job: Job, endpoint: Endpoint, text: str, *, reason: str) -> Vect
     part = excerpt(text)
     if (known := job.vectors.get((endpoint.upstream_model, part))) is not None:
         return known
+    if job.failover.asleep((endpoint,)):
+        return None
+    longest = min(job.live.config.timeout, job.live.config.classifier.timeout)
 
     def call(asked: Endpoint) -> Call:
         return Call(
             asked.upstream_model,
             {"model": asked.upstream_model, "input": part},
-            job.live.config.timeout,
+            longest,
             embeddings=True,
         )
 

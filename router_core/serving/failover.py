@@ -142,6 +142,11 @@ class Cooldowns:
         awake = [one for one in chain if self._until.get((one.provider_name, one.upstream_model), now) <= now]
         return awake or chain
 
+    def asleep(self, chain: Sequence[Endpoint], now: float) -> bool:
+        """Return whether every one of these endpoints rests."""
+        known = self._until
+        return bool(known) and all(known.get((one.provider_name, one.upstream_model), now) > now for one in chain)
+
     def probe(self, endpoint: Endpoint, now: float, seconds: float) -> bool:
         """Return whether this request may ask an endpoint whose rest is over.
 
@@ -165,6 +170,10 @@ class Failover:
     def __init__(self, *, timer: Callable[[], float]) -> None:
         self.cooldowns = Cooldowns()
         self._timer = timer
+
+    def asleep(self, chain: Sequence[Endpoint]) -> bool:
+        """Return whether all of a chain rests, so that a call which is not needed had better not be made."""
+        return self.cooldowns.asleep(chain, self._timer())
 
     async def answer(
         self,

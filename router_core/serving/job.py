@@ -44,8 +44,12 @@ class Job:
         body: Mapping[str, Any] | None = None,
         kind: Kind = Kind.ANSWER,
         reason: str = "",
+        timeout_s: float | None = None,
     ) -> Try:
-        """Ask the first of a chain that suits and answers; raises the last ``ProviderError`` where none does."""
+        """Ask the first of a chain that suits and answers, each for at most ``timeout_s``, where that is sooner.
+
+        Raises the last ``ProviderError`` where none does.
+        """
         live, draft = self.live, self.draft
         asked = self.body if body is None else body
         # Whoever names a model wants that one, and no stronger one that would suit better.
@@ -53,11 +57,13 @@ class Job:
         expected = draft.score.expected_output_tokens if draft.score is not None else None
         fitting, moved = live.capabilities.fitting(chain, asked, live.chains.above(home), expected=expected or 0)
 
+        longest = live.config.timeout if timeout_s is None else min(timeout_s, live.config.timeout)
+
         def call(endpoint: Endpoint) -> Call:
             return Call(
                 endpoint.upstream_model,
                 outgoing(asked, endpoint.upstream_model, endpoint.max_output_tokens),
-                timeout_s=live.config.timeout,
+                timeout_s=longest,
                 prompt_id=self.prompt_id,
                 wants_usage=self.wants_usage,
             )

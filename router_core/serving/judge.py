@@ -34,14 +34,17 @@ def judge_call(job: Job) -> tuple[Sequence[Endpoint], dict[str, Any]]:
 
 
 async def ask_judge(job: Job) -> Score | None:
-    """Return the judge's score; None where it did not answer, or answered anything but a rating.
+    """Return the judge's score; None where it rests, did not answer in time, or answered anything but a rating.
 
     Ratings are taken to be equally frequent, so that 1..10 are the middles of the tenths of the percentile scale:
     5, 15, .. 95. The call is on record whether it helped or not.
     """
     chain, body = judge_call(job)
+    if job.failover.asleep(chain):
+        return None
+    longest = job.live.config.classifier.timeout
     try:
-        one = await job.ask(chain, body=body, kind=Kind.CLASSIFIER, reason="judge")
+        one = await job.ask(chain, body=body, kind=Kind.CLASSIFIER, reason="judge", timeout_s=longest)
     except ProviderError:
         return None
     assert one.reply is not None
