@@ -54,6 +54,11 @@ def combined(make: Callable[..., Any], *columns: Named) -> Named:
     return Named(values, numbers)
 
 
+def truths(column: Named) -> Bools:
+    """Return a column of truths as an array."""
+    return np.asarray(column.values, np.bool_)[column.numbers]
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Calls that succeeded, each a request of its own; the columns mean what ``ImportedCall`` says of its fields.

@@ -13,8 +13,9 @@ import pyarrow.csv
 import pyarrow.json
 
 from router_core.exchange.ahead import ahead
+from router_core.exchange.arrow import field, first_of, named, numbers, times, true, valid, whole
 from router_core.exchange.calls import Item, Rejected
-from router_core.exchange.columns import Bools, Columns, Ints, Named, combined
+from router_core.exchange.columns import Bools, Columns, Ints, Named, combined, truths
 from router_core.exchange.fields import NO_ZONE, name, truth
 from router_core.exchange.format import converted, of_rows
 from router_core.exchange.litellm_rows import SOURCE, SPEND_LOG_COLUMNS, processing_of, spend_log, tags_of
@@ -55,7 +56,7 @@ _METADATA = pa.schema(
         ("additional_usage_values", pa.struct(_BESIDE)),
     ]
 )
-_MOST_TOKENS = 2**31 - 1
+_MOST = 2**31 - 1
 _PLAIN_ID = "^[!-~]{1,200}$"
 _FIRST_MS, _LAST_MS = 946_684_800_000, 4_102_444_800_000
 _UNSURE = 1e-3  # of a nano-dollar: nearer than this to a half, only the decimal as written tells which way to round
@@ -139,10 +140,10 @@ def _table(content: bytes, names: tuple[str, ...]) -> Any:
 
 def _metadata(table: Any) -> Any:
     """Return the fields of the metadata column that matter, a row each."""
-    texts = _whole(table["metadata"])
+    texts = whole(table["metadata"])
     size = len(texts)
     if texts.null_count == size:
-        return pa.table([pa.nulls(size, field.type) for field in _METADATA], schema=_METADATA)
+        return pa.table([pa.nulls(size, one.type) for one in _METADATA], schema=_METADATA)
     starts = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + size + 1]
     joined = texts.buffers()[2].slice(int(starts[0]), int(starts[-1] - starts[0]))
     found = pyarrow.json.read_json(
@@ -159,174 +160,136 @@ def _metadata(table: Any) -> Any:
 
 
 def _read(table: Any, metadata: Any, source: Source) -> tuple[Columns, Bools]:
-    started, unzoned = _times(table["startTime"])
-    ended, _ = _times(table["endTime"])
-    first_token, _ = _times(table["completionStartTime"])
-    duration, given = _numbers(table["request_duration_ms"]), _valid(table["request_duration_ms"])
-    lasted = np.where(_valid(table["endTime"]), np.maximum(ended - started, 0), 0)
-    latency = np.where(given & (duration >= 0), duration, lasted)
-    ttft = first_token - started
-    streamed = _valid(table["completionStartTime"]) & ~_true(pc.equal(table["completionStartTime"], table["endTime"]))
-
-    spend = _numbers(table["spend"], np.float64)
+    started, unzoned = times(table["startTime"])
+    spend = numbers(table["spend"], np.float64)
     sensible = (spend >= 0) & (spend < 1e6)
     nano = np.where(sensible, spend, 0) * 1e9
-    usage, more = ("usage_object",), ("additional_usage_values",)
-    prompt = (*usage, "prompt_tokens_details")
-    tokens_in, tokens_out = _numbers(table["prompt_tokens"]), _numbers(table["completion_tokens"])
-    cache_read = _first_of(
-        metadata,
-        (*prompt, "cached_tokens"),
-        (*usage, "cache_read_input_tokens"),
-        (*more, "cache_read_input_tokens"),
-    )
-    cache_write = _first_of(
-        metadata,
-        (*prompt, "cache_creation_tokens"),
-        (*prompt, "cache_write_tokens"),
-        (*usage, "cache_creation_input_tokens"),
-        (*more, "cache_creation_input_tokens"),
-    )
-    reasoning = _first_of(metadata, (*usage, "completion_tokens_details", "reasoning_tokens"))
-
-    tags = _named(table["request_tags"])
-    tags = Named([tags_of(value) for value in tags.values], tags.numbers)
-    owner = combined(own_name, _named(table["custom_llm_provider"]), _named(table["model"]))
-    conversation = combined(name, _named(table["session_id"]))
-    has_trace = combined(bool, conversation)
-    status = combined(
-        lambda own, other: str(own or other or "").lower() != "failure",
-        _named(table["status"]),
-        _named(metadata["status"]),
-    )
-    fallbacks, retries = _field(metadata, "attempted_fallbacks"), _field(metadata, "attempted_retries")
-    joins = (_numbers(fallbacks) > 0) | (_numbers(retries) > 0)
-    joins |= _valid(_field(metadata, "routing_decision", "classifier_model"))
-    hits = _named(table["cache_hit"])
+    conversation = combined(name, named(table["session_id"]))
+    has_trace = truths(combined(bool, conversation))
     columns = Columns(
         source=SOURCE,
         request_id=table["request_id"].to_pylist(),
         started_at_ms=started,
-        owner=owner,
-        feature=combined(
-            lambda own, tag: name(own) or tag.get("feature") or "default",
-            _named(_field(metadata, "spend_logs_metadata", "feature")),
-            tags,
-        ),
-        team=combined(
-            lambda alias, tag, team, other: name(alias) or tag.get("team") or name(team or other),
-            _named(metadata["user_api_key_team_alias"]),
-            tags,
-            _named(table["team_id"]),
-            _named(metadata["user_api_key_team_id"]),
-        ),
+        owner=combined(own_name, named(table["custom_llm_provider"]), named(table["model"])),
         conversation=conversation,
-        tier=combined(
-            lambda own, tag: name(own) or tag.get("tier", ""),
-            _named(_field(metadata, "routing_decision", "tier")),
-            tags,
-        ),
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        cache_read_input_tokens=cache_read,
-        cache_write_input_tokens=cache_write,
-        reasoning_output_tokens=reasoning,
+        **_owners(table, metadata),
+        **_tokens(table, metadata),
         reported_cost_nusd=np.rint(nano).astype(np.int64),
-        reported_known=_valid(table["spend"]),
-        latency_ms=latency,
-        ttft_ms=ttft,
-        ttft_known=streamed & (ttft >= 0),
+        reported_known=valid(table["spend"]),
+        **_durations(table, started),
         processing=combined(
-            processing_of, _named(table["call_type"]), _named(_field(metadata, "cost_breakdown", "service_tier"))
+            processing_of, named(table["call_type"]), named(field(metadata, "cost_breakdown", "service_tier"))
         ),
-        cached=_each(combined(lambda hit: truth(hit) is True, hits)),
-        maybe=~_valid(fallbacks) & _each(has_trace),
+        cached=truths(combined(lambda hit: truth(hit) is True, named(table["cache_hit"]))),
+        maybe=~valid(metadata["attempted_fallbacks"]) & has_trace,
     )
     plain = (
-        _true(pc.match_substring_regex(table["request_id"], _PLAIN_ID))
-        & _valid(table["startTime"])
-        & (started >= _FIRST_MS)
-        & (started < _LAST_MS)
-        & (latency <= _MOST_TOKENS)
-        & (np.abs(ttft) <= _MOST_TOKENS)
+        _in_bounds(columns)
+        & true(pc.match_substring_regex(table["request_id"], _PLAIN_ID))
+        & valid(table["startTime"])
         & sensible
         & (np.abs(nano - np.floor(nano) - 0.5) > _UNSURE)
-        & _each(combined(lambda pair: bool(pair[1]), owner))
-        & _each(status)
-        & ~(joins & _each(has_trace))
-        & ~_valid(metadata["internal_call_origin"])
-        & (cache_read + cache_write <= tokens_in)
-        & (reasoning <= tokens_out)
+        & truths(combined(lambda pair: bool(pair[1]), columns.owner))
+        & truths(
+            combined(
+                lambda own, other: str(own or other or "").lower() != "failure",
+                named(table["status"]),
+                named(metadata["status"]),
+            )
+        )
+        & ~(_joins(metadata) & has_trace)
+        & ~valid(metadata["internal_call_origin"])
     )
-    for counted in (tokens_in, tokens_out, cache_read, cache_write, reasoning):
-        plain &= (counted >= 0) & (counted <= _MOST_TOKENS)
     source.notes[NO_ZONE] += int((plain & unzoned).sum())
     return columns, plain
 
 
-def _times(column: Any) -> tuple[Ints, Bools]:
-    """Return times in epoch milliseconds, and which of them name no zone; all of a block do or none does."""
-    try:
-        moments = pc.cast(column, pa.timestamp("us", "UTC"))
-        unzoned = np.zeros(len(column), np.bool_)
-    except pa.ArrowInvalid:
-        moments = pc.cast(column, pa.timestamp("us"))
-        unzoned = _valid(column)
-    return _numbers(pc.cast(moments, _NUMBER)) // 1000, unzoned
+def _owners(table: Any, metadata: Any) -> dict[str, Any]:
+    """Return the feature, the team and the tier, which a tag may name where nothing else does."""
+    written = named(table["request_tags"])
+    tags = Named([tags_of(value) for value in written.values], written.numbers)
+    return {
+        "feature": combined(
+            lambda own, tag: name(own) or tag.get("feature") or "default",
+            named(field(metadata, "spend_logs_metadata", "feature")),
+            tags,
+        ),
+        "team": combined(
+            lambda alias, tag, team, other: name(alias) or tag.get("team") or name(team or other),
+            named(metadata["user_api_key_team_alias"]),
+            tags,
+            named(table["team_id"]),
+            named(metadata["user_api_key_team_id"]),
+        ),
+        "tier": combined(
+            lambda own, tag: name(own) or tag.get("tier", ""),
+            named(field(metadata, "routing_decision", "tier")),
+            tags,
+        ),
+    }
 
 
-# Arrow's buffers are read as they are: its own way to numpy would import pandas, which takes longer than a small log.
+def _tokens(table: Any, metadata: Any) -> dict[str, Any]:
+    usage, more = ("usage_object",), ("additional_usage_values",)
+    prompt = (*usage, "prompt_tokens_details")
+    return {
+        "input_tokens": numbers(table["prompt_tokens"]),
+        "output_tokens": numbers(table["completion_tokens"]),
+        "cache_read_input_tokens": first_of(
+            metadata,
+            (*prompt, "cached_tokens"),
+            (*usage, "cache_read_input_tokens"),
+            (*more, "cache_read_input_tokens"),
+        ),
+        "cache_write_input_tokens": first_of(
+            metadata,
+            (*prompt, "cache_creation_tokens"),
+            (*prompt, "cache_write_tokens"),
+            (*usage, "cache_creation_input_tokens"),
+            (*more, "cache_creation_input_tokens"),
+        ),
+        "reasoning_output_tokens": first_of(metadata, (*usage, "completion_tokens_details", "reasoning_tokens")),
+    }
 
 
-def _numbers(column: Any, kind: Any = np.int64) -> Any:
-    """Return numbers of eight bytes as an array, 0 where there is none."""
-    whole = _whole(column)
-    values = np.frombuffer(whole.buffers()[1], kind)[whole.offset : whole.offset + len(whole)]
-    return np.where(_valid(whole), values, 0)
+def _durations(table: Any, started: Ints) -> dict[str, Any]:
+    """Return the latency, as written or else up to the end, and when the first token came, if it came before that."""
+    (ended, _), (first_token, _) = times(table["endTime"]), times(table["completionStartTime"])
+    duration, given = numbers(table["request_duration_ms"]), valid(table["request_duration_ms"])
+    lasted = np.where(valid(table["endTime"]), np.maximum(ended - started, 0), 0)
+    ttft = first_token - started
+    streamed = valid(table["completionStartTime"]) & ~true(pc.equal(table["completionStartTime"], table["endTime"]))
+    return {
+        "latency_ms": np.where(given & (duration >= 0), duration, lasted),
+        "ttft_ms": ttft,
+        "ttft_known": streamed & (ttft >= 0),
+    }
 
 
-def _valid(column: Any) -> Bools:
-    """Return which values are there."""
-    whole = _whole(column)
-    if whole.null_count == 0:
-        return np.ones(len(whole), np.bool_)
-    return _bits(whole.buffers()[0], whole)
+def _joins(metadata: Any) -> Bools:
+    """Return which calls followed or served others of their trace."""
+    fallbacks, retries = numbers(metadata["attempted_fallbacks"]), numbers(metadata["attempted_retries"])
+    classified = valid(field(metadata, "routing_decision", "classifier_model"))
+    return classified | (fallbacks > 0) | (retries > 0)
 
 
-def _true(column: Any) -> Bools:
-    """Return truths as an array, False where there is none."""
-    whole = _whole(column)
-    return _bits(whole.buffers()[1], whole) & _valid(whole)
-
-
-def _bits(buffer: Any, whole: Any) -> Bools:
-    found = np.unpackbits(np.frombuffer(buffer, np.uint8), bitorder="little")
-    return found[whole.offset : whole.offset + len(whole)].astype(np.bool_)
-
-
-def _field(metadata: Any, *path: str) -> Any:
-    column = metadata[path[0]]
-    return pc.struct_field(column, list(path[1:])) if len(path) > 1 else column
-
-
-def _first_of(metadata: Any, *paths: tuple[str, ...]) -> Ints:
-    """Return the first of some numbers that is there and not 0."""
-    found: Ints = _numbers(_field(metadata, *paths[0]))
-    for path in paths[1:]:
-        found = np.where(found != 0, found, _numbers(_field(metadata, *path)))
+def _in_bounds(columns: Columns) -> Bools:
+    """Return where times and tokens are numbers that can be."""
+    cached = columns.cache_read_input_tokens + columns.cache_write_input_tokens
+    found: Bools = (
+        (columns.started_at_ms >= _FIRST_MS)
+        & (columns.started_at_ms < _LAST_MS)
+        & (columns.latency_ms <= _MOST)
+        & (np.abs(columns.ttft_ms) <= _MOST)
+        & (cached <= columns.input_tokens)
+        & (columns.reasoning_output_tokens <= columns.output_tokens)
+    )
+    for counted in (
+        columns.input_tokens,
+        columns.output_tokens,
+        columns.cache_read_input_tokens,
+        columns.cache_write_input_tokens,
+        columns.reasoning_output_tokens,
+    ):
+        found &= (counted >= 0) & (counted <= _MOST)
     return found
-
-
-def _named(column: Any) -> Named:
-    encoded = pc.dictionary_encode(_whole(column), null_encoding="encode")
-    codes = np.frombuffer(encoded.indices.buffers()[1], np.int32)[encoded.offset : encoded.offset + len(encoded)]
-    return Named(encoded.dictionary.to_pylist(), codes.astype(np.intp))
-
-
-def _each(column: Named) -> Bools:
-    """Return a column of truths as an array."""
-    return np.asarray(column.values, np.bool_)[column.numbers]
-
-
-def _whole(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
