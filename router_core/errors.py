@@ -11,6 +11,7 @@ TierwiseError
 │   └── FeatureNotAllowedError  the key is not for that feature
 ├── TooLargeError             a request body beyond the configured limit
 ├── SlowBodyError             a request body that did not come in whole in time
+├── OverloadedError           the gateway has as many requests at work as it may
 ├── BudgetExceededError       a budget that blocks is spent
 ├── LedgerError               the ledger cannot be used
 │   ├── NotALedgerError       the file is not a Tierwise ledger
@@ -114,6 +115,14 @@ class SlowBodyError(TierwiseError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"the request did not come in whole within {seconds:g} s; send it faster")
+
+
+class OverloadedError(TierwiseError):
+    """A request beyond the ``most`` that a gateway works on at once."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"the gateway is at work on {most:,} requests already; send it again in a moment")
 
 
 class BudgetExceededError(TierwiseError):

@@ -6,6 +6,8 @@ import asyncio
 import json
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -75,6 +77,34 @@ def test_metrics_count_what_the_ledger_has(served: Gateway) -> None:
     assert added("tierwise_latency_seconds_bucket", "+Inf", "SIMPLE") == 3
     assert after["tierwise_config_version",] == 1
     assert after["tierwise_ledger_away",] == 0
+
+
+async def test_beyond_as_many_requests_as_it_may_have_callers_are_asked_to_come_back(tmp_path: Path) -> None:
+    with upstream() as url:
+        config = write_config(tmp_path / "config.yaml", url, {"cheap": "after:0.8", "strong": "ok"})
+        limited = gateway(tmp_path / "ledger.db", config, "--max-requests", "4", UP_KEY="k")
+        with limited as running, httpx.Client(base_url=running.url) as watcher:
+            async with httpx.AsyncClient(base_url=running.url, timeout=10) as client:
+                body = {"messages": HELLO}
+                paths = ["/v1/chat/completions"] * 9 + ["/v1/messages"]
+                asked = [asyncio.ensure_future(client.post(path, json=body)) for path in paths]
+                await asyncio.sleep(0.4)
+                assert watcher.get("/healthz").status_code == 200  # health is told all the same
+                answers = await asyncio.gather(*asked)
+                later = await client.post("/v1/chat/completions", json=body)
+            turned_away = [one for one in answers if one.status_code == 503]
+            assert sorted(one.status_code for one in answers) == [200] * 4 + [503] * 6
+            assert {one.headers["retry-after"] for one in turned_away} == {"1"}
+            assert {"overloaded", None} >= {one.json()["error"].get("code") for one in turned_away}
+            assert all("at work on 4 requests" in one.json()["error"]["message"] for one in turned_away)
+            assert later.status_code == 200
+
+
+def test_a_gateway_takes_as_many_open_files_as_it_may_have() -> None:
+    program = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (120, 200)); "
+    program += "from router_core.gateway.server import _open_files; print(_open_files())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "200\n"
 
 
 def test_a_cached_answer_says_so_in_its_headers(served: Gateway) -> None:

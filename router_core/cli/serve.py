@@ -24,6 +24,9 @@ def serve(
         str, typer.Option(help="process: survives a kill; power: also waits for the disk on each group.")
     ] = "process",
     max_body: Annotated[int, typer.Option(min=1, help="Largest request in bytes.")] = 32 * 2**20,
+    max_requests: Annotated[
+        int, typer.Option(min=1, help="Most requests at work at once; others are asked to come back.")
+    ] = 10_000,
     json: JsonOption = False,
 ) -> None:
     """Serve the OpenAI-compatible gateway: model "auto" routes, a configured model passes through."""
@@ -52,4 +55,4 @@ def serve(
                     f"Tierwise gateway at {url}/v1 with configuration version {engine.router.version}; Ctrl-C stops it"
                 )
 
-        run(engine, listener, max_body=max_body, started=started)
+        run(engine, listener, max_body=max_body, max_requests=max_requests, started=started)

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from router_core.errors import TierwiseError, UnknownModelError
+from router_core.errors import OverloadedError, TierwiseError, UnknownModelError
 from router_core.gateway.chat import Chat
 from router_core.gateway.counting import Counting
 from router_core.gateway.engine import Engine
@@ -26,11 +26,17 @@ from router_core.serving.requests import AUTO
 MAX_BODY = 32 * 2**20
 """How many bytes a request may have unless the gateway is told otherwise."""
 
+MAX_REQUESTS = 10_000
+"""How many requests there may be at work at once unless the gateway is told otherwise."""
+
 _log = logging.getLogger("tierwise.gateway")
 
 
-def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
-    """Return the application; it starts ``engine`` when it starts, and closes it when it has drained."""
+def create_app(engine: Engine, *, max_body: int = MAX_BODY, max_requests: int = MAX_REQUESTS) -> Starlette:
+    """Return the application; it starts ``engine`` when it starts, and closes it when it has drained.
+
+    Callers beyond ``max_requests`` at once are asked to come back; health and metrics are told all the same.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -76,6 +82,7 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
     }
     return _Gateway(
         chat,
+        max_requests,
         routes=[
             *(Route(path, endpoint, methods=["POST"]) for path, endpoint in chat.items()),
             Route("/v1/messages/count_tokens", Counting(engine, max_body), methods=["POST"]),
@@ -92,15 +99,24 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY) -> Starlette:
 class _Gateway(Starlette):
     """The application; requests for answers, which are nearly all, take no detour on their way to their endpoint."""
 
-    def __init__(self, chat: Mapping[str, Chat], **arguments: Any) -> None:
+    def __init__(self, chat: Mapping[str, Chat], most: int, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._chat = chat
+        self._most = most
+        self._at_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
             endpoint = self._chat.get(scope["path"])
             if endpoint is not None:
-                await endpoint(scope, receive, send)
+                if self._at_work >= self._most:
+                    await endpoint.turn_away(OverloadedError(self._most), send)
+                    return
+                self._at_work += 1
+                try:
+                    await endpoint(scope, receive, send)
+                finally:
+                    self._at_work -= 1
                 return
         await super().__call__(scope, receive, send)
 

@@ -84,6 +84,10 @@ class Chat:
             _log.exception("a request could not be served")
             await refuse(TierwiseError("the gateway failed on this request; its log says why"), self._dialect, send)
 
+    async def turn_away(self, error: TierwiseError, send: Send) -> None:
+        """Refuse a request that nobody looks at."""
+        await refuse(error, self._dialect, send)
+
     async def asked(self, scope: Scope, receive: Receive) -> tuple[dict[str, Any], Request]:
         """Return the body of a request in OpenAI's form, checked, and what routing is to know of it.
 

@@ -14,6 +14,7 @@ from router_core.errors import (
     FeatureNotAllowedError,
     InputError,
     LedgerError,
+    OverloadedError,
     ProviderError,
     ProviderRefusedError,
     ProviderTimeoutError,
@@ -42,6 +43,7 @@ _MEANINGS: tuple[tuple[type[TierwiseError], int, str, str | None], ...] = (
     (ProviderTimeoutError, 504, "server_error", "upstream_timeout"),
     (BadAnswerError, 502, "server_error", "upstream_bad_answer"),
     (ProviderError, 502, "server_error", "upstream_refused"),
+    (OverloadedError, 503, "server_error", "overloaded"),
     (LedgerError, 503, "server_error", "ledger_unavailable"),
     (TierwiseError, 500, "server_error", None),
 )
@@ -64,5 +66,7 @@ def shaped(message: str, kind: str, code: str | None = None, param: str | None =
 
 def retry_after(error: TierwiseError) -> int | None:
     """Return how many seconds a caller is to wait before asking again, None where that would not help."""
+    if isinstance(error, OverloadedError):
+        return 1
     wait = error.retry_after_s if isinstance(error, ProviderError) else None
     return max(1, math.ceil(wait)) if wait is not None else None

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import resource
 import socket
 from collections.abc import Callable
 
 import uvicorn
 
 from router_core.errors import InputError
-from router_core.gateway.app import MAX_BODY, create_app
+from router_core.gateway.app import MAX_BODY, MAX_REQUESTS, create_app
 from router_core.gateway.engine import Engine
 from router_core.gateway.patience import PatientProtocol
 
-MAX_REQUESTS = 10_000
-"""How many connections, or requests, there may be at once."""
-
 _DRAIN_S = 30
+_OWN_FILES = 64  # the ledger's, the log's, the listening socket
+_MOST_FILES = 65_536
 _KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that they close first
 
 
@@ -58,12 +58,14 @@ def serve(
 ) -> None:
     """Serve until a signal says stop, then drain; ``started`` is called with the gateway's URL once it listens.
 
-    Beyond ``max_requests`` connections or requests at once, callers get a 503.
+    Beyond ``max_requests`` at once callers get a 503, and so they do beyond the connections that the system's limit of
+    open files allows: each request may need one more, to a model.
     """
+    connections = max(1, (_open_files() - _OWN_FILES) // 2)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     config = uvicorn.Config(
-        create_app(engine, max_body=max_body),
+        create_app(engine, max_body=max_body, max_requests=max_requests),
         loop="uvloop",
         http=PatientProtocol,
         ws="none",
@@ -74,7 +76,7 @@ def serve(
         server_header=False,
         proxy_headers=False,
         backlog=2048,
-        limit_concurrency=max_requests,
+        limit_concurrency=connections,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
@@ -83,6 +85,16 @@ def serve(
     gc.freeze()  # what is loaded by now stays; looking through it again and again would only cost time
     gc.set_threshold(20_000, 20, 20)  # requests leave few circles behind, so they are looked for seldom
     server.run([listener])
+
+
+def _open_files() -> int:
+    """Return how many files this process may have open, once it has been given as many as it can have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return _MOST_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 class _Server(uvicorn.Server):
