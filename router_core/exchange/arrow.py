@@ -1,4 +1,4 @@
-"""Arrow's columns as arrays, read from its buffers: its own way to numpy would import pandas, slower than a small log."""
+"""Arrow's columns as arrays, from its buffers: its own way to numpy imports pandas, slower than a small log."""
 
 from __future__ import annotations
 

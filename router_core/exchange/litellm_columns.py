@@ -269,8 +269,9 @@ def _durations(table: Any, started: Ints) -> dict[str, Any]:
 def _joins(metadata: Any) -> Bools:
     """Return which calls followed or served others of their trace."""
     fallbacks, retries = numbers(metadata["attempted_fallbacks"]), numbers(metadata["attempted_retries"])
-    classified = valid(field(metadata, "routing_decision", "classifier_model"))
-    return classified | (fallbacks > 0) | (retries > 0)
+    found = valid(field(metadata, "routing_decision", "classifier_model"))
+    found |= (fallbacks > 0) | (retries > 0)
+    return found
 
 
 def _in_bounds(columns: Columns) -> Bools:
