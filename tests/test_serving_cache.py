@@ -87,6 +87,37 @@ async def test_streams_are_kept_and_answered_from_the_cache_like_any_other(
     assert decision.strategy == Strategy.CACHE_EXACT
 
 
+async def test_a_caller_who_leaves_while_a_stream_is_kept_leaves_it_on_record(url: str, db_path: Path) -> None:
+    class Stuck(MemoryAnswers):
+        async def keep(self, *_: object) -> None:
+            await asyncio.Event().wait()
+
+    async with served(url, db_path, config(url, yaml=EXACT), answers=Stuck()) as run:
+        answer = await run.router.complete({"messages": [{"role": "user", "content": "hi"}], "stream": True})
+        chunks = answer.chunks
+        assert chunks is not None
+
+        async def read() -> list[bytes]:
+            return [piece async for piece in chunks]
+
+        reading = asyncio.ensure_future(read())
+        await asyncio.sleep(0.5)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await chunks.aclose()
+        decision = run.kept(answer)
+    assert (decision.status, decision.cost_nusd) == (Status.OK, CALL["cheap"])
+
+
+async def test_a_stream_of_pieces_nobody_knows_passes_and_is_not_kept(url: str, db_path: Path) -> None:
+    piece = {"choices": [{"delta": "forty-two"}, None]}
+    end = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+    async with served(url, db_path, config(url, {"cheap": f"raw:{json.dumps([piece, end])}"}, EXACT)) as run:
+        decisions = [(await run.ask(stream=True))[1] for _ in range(2)]
+    assert [(one.status, one.strategy) for one in decisions] == [(Status.OK, Strategy.DIRECT)] * 2
+
+
 async def test_an_answer_expires_and_each_feature_says_when(url: str, db_path: Path) -> None:
     now = [1000.0]
     store = SqliteAnswers(db_path.with_suffix(".c"), max_bytes=2**20, clock=lambda: now[0])

@@ -7,12 +7,12 @@ milliseconds apart; ``cut`` breaks off in the middle; ``cut-early`` before the f
 nothing; ``no-choices`` answers without any; ``overflow`` finds the prompt too long; ``error-event`` reports an error
 inside the stream; ``mutters`` sends comments first, ``mutters-error`` then the same error; ``flood`` answers without
 end; ``cost`` states its price; ``echo-key`` repeats the caller's key in its refusal. ``says:TEXT`` answers that text,
-``raw:JSON`` with that for an answer, ``sure:P`` with that probability for each token where it is asked for;
-``forbids`` refuses by its content policy, ``filtered`` holds its answer back by it; ``endless`` streams for ever;
-``vary`` never answers the same twice; ``parts`` takes part in a chain; ``grades`` grades the two answers it is shown,
-9 for one that says "forty" and 4 for another, and likes the first more. ``chaos`` answers four times of five, and
-otherwise fails in each of these ways by turns. ``embed`` makes vectors of words. ``GET /calls`` lists the bodies
-received, ``GET /totals`` counts calls and the tokens told of.
+``raw:JSON`` with that for an answer, or for the pieces of one, ``sure:P`` with that probability for each token where
+it is asked for; ``forbids`` refuses by its content policy, ``filtered`` holds its answer back by it; ``endless``
+streams for ever; ``vary`` never answers the same twice; ``parts`` takes part in a chain; ``grades`` grades the two
+answers it is shown, 9 for one that says "forty" and 4 for another, and likes the first more. ``chaos`` answers four
+times of five, and otherwise fails in each of these ways by turns. ``embed`` makes vectors of words. ``GET /calls``
+lists the bodies received, ``GET /totals`` counts calls and the tokens told of.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class App:
         elif model == "html":
             page = b"<html><title>Bad gateway</title></html>"
             await _whole(send, 200, page, [(b"content-type", b"text/html")])
-        elif model.startswith("raw:"):
+        elif model.startswith("raw:") and not asked.get("stream"):
             await _json(send, 200, json.loads(model[4:]))
         elif model == "flood":
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -184,6 +184,11 @@ class App:
         if model == "cut-early":
             return
         base = _base(model, "chat.completion.chunk")
+        if model.startswith("raw:"):
+            for data in json.loads(model[4:]):
+                await _piece(send, data)
+            await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+            return
         for _ in range(3 if model.startswith("mutters") else 0):
             await send({"type": "http.response.body", "body": b": still waiting\n\n", "more_body": True})
             await asyncio.sleep(0.1)

@@ -116,7 +116,9 @@ class Delivery:
 
     async def _end(self, status: Status) -> None:
         self._ended = True
-        if status == Status.OK and self._kept is not None:
-            await self._kept(b"".join(self._pieces))
-        self._answer.decision = self._draft.ended(self._timer(), status)
-        await self._keep(self._draft, self._answer.decision)
+        try:
+            if status == Status.OK and self._kept is not None:
+                await self._kept(b"".join(self._pieces))
+        finally:  # whoever gives up meanwhile leaves it on record all the same
+            self._answer.decision = self._draft.ended(self._timer(), status)
+            await self._keep(self._draft, self._answer.decision)

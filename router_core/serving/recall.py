@@ -51,7 +51,10 @@ class Recall:
         await self.cache.keep(self.asked, answer, self.settings)
 
     async def keep_pieces(self, pieces: bytes) -> None:
-        """Keep the answer that the pieces of a stream make up, where they are complete."""
-        whole = assembled(pieces)
+        """Keep the answer that the pieces of a stream make up, where they are complete and of a form that is known."""
+        try:
+            whole = assembled(pieces)
+        except (AttributeError, TypeError):
+            return
         if whole is not None:
             await self.keep(to_json(whole))
