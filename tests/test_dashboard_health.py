@@ -37,6 +37,9 @@ def test_the_demo_is_weighed_and_dated(demo_app: Path) -> None:
     facts = next(frame.value for frame in app.dataframe if "remedy" in frame.value).set_index("name")
     assert facts.loc["Sums", "state"] == "every day is summed"
     assert facts.loc["Scorer", "verdict"] == ["watch"]
+    named = next(caption for caption in app.caption if caption.value == f"{demo_app.name} ·")
+    assert named.help == str(demo_app)
+    assert str(demo_app) not in words(app)
     events = next(frame.value for frame in app.dataframe if "detail" in frame.value)
     assert list(events["what"])[-1] == "push"
 
@@ -195,3 +198,15 @@ def test_an_endpoint_that_failed_just_now_is_seen_and_one_that_answered_since_is
     apps.st.cache_data.clear()
     facts = next(frame.value for frame in opened("health").dataframe if "remedy" in frame.value).set_index("name")
     assert facts.loc["Endpoints", "verdict"] == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "where"),
+    [
+        ("/data/a b/tierwise.db", "tierwise.db", "/data/a b/tierwise.db"),
+        ("postgresql://user:secret@db.internal/routes?sslmode=require", "routes", "db.internal/routes?sslmode=require"),
+        ("sqlite:///data/x.db", "x.db", "sqlite:///data/x.db"),
+    ],
+)
+def test_a_ledger_is_called_by_its_file_or_database_and_tells_no_password(url: str, name: str, where: str) -> None:
+    assert condition.place(url) == (name, where)

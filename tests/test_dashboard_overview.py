@@ -96,6 +96,7 @@ def test_too_few_days_foretell_nothing_and_a_month_that_is_over_is_told() -> Non
 
 
 def test_budgets_are_told_of_once_with_the_worst_first(demo_app: Path) -> None:
+    budgeted(demo_app)
     assert "Nothing needs attention" in words(opened("overview"))
     with open_ledger(demo_app) as ledger:
         spent = sum(
@@ -161,3 +162,24 @@ def test_an_import_of_nothing_but_reports_shows_them(empty_app: Path) -> None:
     said = words(opened("overview"))
     assert "No requests yet" in said
     assert "Metered elsewhere" in said
+
+
+def test_an_alert_is_put_aside_for_everybody_and_put_back(demo_app: Path) -> None:
+    app = opened("overview")
+    said = words(app)
+    assert "Needs attention" in said
+    assert "Team engineering" in said or "for team engineering" in said
+    (seen,) = [button for button in app.button if button.label == "Seen"]
+    checked(seen.click().run())
+    ((who,),) = rows(demo_app, "SELECT seen_by FROM alert_notice")
+    assert who
+    for page in ("overview", "health"):
+        again = opened(page)
+        assert "Needs attention" not in words(again)
+        assert f":gray[Seen by {who}, just now.]" in words(again)
+        assert "1 alert seen already" in again.expander[0].label
+    (back,) = [button for button in again.button if button.label == "Show again"]
+    checked(back.click().run())
+    assert "Needs attention" in words(opened("overview"))
+    audit = [str(what) for (what,) in rows(demo_app, "SELECT what FROM event ORDER BY id DESC LIMIT 2")]
+    assert audit == ["alert shown again", "alert seen"]

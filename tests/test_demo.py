@@ -21,8 +21,10 @@ from router_core.errors import InputError
 from router_core.ledger.days import day_number
 from router_core.ledger.latency import latency_bin
 from router_core.ledger.price_rows import read_prices
+from router_core.ledger.rollup import refresh
 from router_core.ledger.store import Ledger, open_ledger
 from router_core.lifecycle import versions
+from router_core.lifecycle.attention import gathered
 from router_core.policy import propensities, tier_for_score
 from router_core.prices import PriceBook
 from router_core.usage import Usage
@@ -302,3 +304,12 @@ def test_a_configuration_pushed_by_a_person_is_not_buried_under_those_of_the_dem
         with pytest.raises(InputError, match="a configuration of your own"):
             fill(ledger, decisions=10, now_ms=NOW)
         assert versions.live(ledger).version == 2
+
+
+def test_its_budgets_are_set_from_what_was_spent_and_one_wants_attention(filled: tuple[Ledger, DemoReport]) -> None:
+    ledger, _ = filled
+    refresh(ledger)
+    config = versions.live(ledger).config
+    assert [budget.scope for budget in config.budgets] == ["all", "team:engineering", "feature:search_summaries"]
+    (alert,) = gathered(ledger, config, NOW)
+    assert (alert.kind in ("budget", "forecast"), alert.subject) == (True, "team:engineering")

@@ -17,6 +17,7 @@ from router_core.demo.answered import Models, answer
 from router_core.demo.arrivals import SLOT_MS, Arrivals
 from router_core.demo.asked import NAMES, ask
 from router_core.demo.assigned import assign
+from router_core.demo.budgets import budgets
 from router_core.demo.pricing import Pricer
 from router_core.demo.reviews import review
 from router_core.demo.rows import Numbers, rows
@@ -167,6 +168,7 @@ def _push(ledger: Ledger, number: int, window: Window) -> int:
         refresh(ledger)
         with suppress(NoSupportError):
             projection = foretell(ledger, config, at_ms=at_ms, replicates=100).as_json()
+        config = config.model_copy(update={"budgets": budgets(ledger, at_ms - window.start_ms)})
     return versions.push(ledger, config, author=AUTHOR, note=event.note, projection=projection, at_ms=at_ms).version
 
 

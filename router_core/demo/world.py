@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -211,7 +212,10 @@ class Event:
 
 PUSHES = (
     Event(-0.02, "product features: teams, a cascade for extraction, answers of search kept for an hour"),
-    Event(0.68, "the easier half of COMPLEX goes to MEDIUM: quality there held in the preview"),
+    Event(
+        0.68,
+        "the easier half of COMPLEX goes to MEDIUM: quality there held in the preview; budgets from the spend so far",
+    ),
 )
 DISCOUNT = Event(0.55, "volume discount agreed with the provider")
 DISCOUNTED = ("openai", "gpt-5.2")
@@ -232,6 +236,23 @@ def configs() -> tuple[RoutingConfig, RoutingConfig]:
     compress = {"enabled": True, "above_tokens": FEATURES["code_assistant"].compress_above}
     first = build_config({**data, "features": features, "compress": compress})
     return first, set_values(first, ["boundaries.COMPLEX=80"])
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A budget the company gives itself: ``times`` what its scope would spend in a period at the rate so far."""
+
+    scope: str
+    duration: Literal["7d", "month"]
+    times: float
+    mode: Literal["alert", "downgrade"] = "alert"
+
+
+LIMITS = (
+    Limit("all", "month", 1.45),
+    Limit("team:engineering", "month", 0.88),
+    Limit("feature:search_summaries", "7d", 1.9, "downgrade"),
+)
 
 
 @dataclass(frozen=True)
