@@ -13,6 +13,8 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 # Streamlit writes the names of what is chosen in white on the primary colour, which cannot be read on a dark theme's.
 TAGS = "[data-testid=stMultiSelectTagsContainer] [data-tag] {color: inherit; background: rgba(128, 140, 248, 0.18)}"
+# And it clips the names once there are more than a phone's width shows in four rows.
+ROWS = "[data-testid=stMultiSelect] .react-aria-ComboBox > div {max-height: none}"
 
 PAGES = {
     "Monitor": [
@@ -40,7 +42,7 @@ PAGES = {
 st.set_page_config(
     page_title="Tierwise", page_icon=str(STATIC / "favicon.png"), layout="wide", initial_sidebar_state=232
 )
-st.html(f"<style>{TAGS}</style>")
+st.html(f"<style>{TAGS} {ROWS}</style>")
 st.logo(str(STATIC / "logo.svg"), size="large", icon_image=str(STATIC / "mark.svg"))
 page = st.navigation(PAGES)
 try:

@@ -32,7 +32,7 @@ def _range(one: Range) -> None:
         )
         ui.metric(
             f"{title}: quality, range",
-            ends(one.quality_low, one.quality_high, wording.points),
+            "taken as it is" if one.setting == "compress" else ends(one.quality_low, one.quality_high, wording.points),
             help="Of the mean over all requests. Unknown where nothing is judged.",
         )
     st.caption(f":material/width: {' '.join(one.said)}")

@@ -12,6 +12,7 @@ from dashboard import charts
 from router_core.decision import Attempt, Status
 
 _INK = "#10131c"  # readable on every tier's colour in both themes
+_NAME = 7  # scores: half of what a tier's name takes
 
 
 def boundaries(
@@ -36,7 +37,10 @@ def boundaries(
                     "base": [start],
                     "text": [tier],
                     "textposition": "inside",
-                    "insidetextanchor": "middle",
+                    # The score's line would strike out a name in the middle of its bar.
+                    "insidetextanchor": "start"
+                    if score is not None and abs(score - (start + end) / 2) < _NAME
+                    else "middle",
                     "constraintext": "inside",
                     "textangle": 0,
                     "textfont": {"size": 11, "color": _INK},

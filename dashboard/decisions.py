@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard import data, wording
 from dashboard.data import Stamp
 from router_core.config import RoutingConfig
-from router_core.decision import Kind, Reason, RoutingDecision, Strategy, UsageSource
+from router_core.decision import Kind, Reason, RoutingDecision, Status, Strategy, UsageSource
 from router_core.ledger.explorer import Found, Search, count, find
 from router_core.ledger.record import Record, read_record
 from router_core.lifecycle.versions import Version
@@ -51,6 +51,7 @@ STRATEGIES: Final = {
     Strategy.CACHE_EXACT: "exact cache",
     Strategy.CACHE_SEMANTIC: "semantic cache",
 }
+_ASKED: Final = {"embedding": Kind.EMBEDDING, "judge": Kind.CLASSIFIER}  # the calls that stages make
 _MOVED_BY_BOUNDARIES: Final = (Reason.POLICY, Reason.EXPLORE, Reason.PIN, Reason.UNCERTAIN)
 
 
@@ -177,6 +178,35 @@ def _rates(price: Price) -> dict[str, object]:
         "source": price.source,
         "note": price.note,
     }
+
+
+def stages(decision: RoutingDecision, config: RoutingConfig) -> list[tuple[str, str]]:
+    """Return what each stage of the configuration that routed a request said of it, in the order they are asked.
+
+    The ledger keeps the score that decided; of a stage that was asked and not sure, only that it was.
+    """
+    if decision.score is None:
+        return []
+    decided = "embedding" if decision.stage == "reference" else decision.stage
+    order: list[str] = list(config.classifier.stages)
+    if decided not in order:
+        order.append(decided)
+    unsure = decision.reason is Reason.UNCERTAIN
+    return [(name, _said(decision, name, order, decided, unsure=unsure)) for name in order]
+
+
+def _said(decision: RoutingDecision, name: str, order: list[str], decided: str, *, unsure: bool) -> str:
+    asked = [call for call in decision.attempts if call.kind is _ASKED.get(name)]
+    if name == decided:
+        who = " by the reference, which stands in for a fitted scorer" if decision.stage == "reference" else ""
+        return f"{decision.score}{who}, {'the surest, though none was sure' if unsure else 'which decided'}"
+    if name == "rules":
+        return "no rule matched"
+    if asked and any(call.status is not Status.OK for call in asked):
+        return "was asked, and did not answer"
+    if asked or unsure or order.index(name) < order.index(decided):
+        return "was asked, and was not sure enough"
+    return "was not asked"
 
 
 def routed_by(decision: RoutingDecision, config: RoutingConfig) -> tuple[str | None, str]:

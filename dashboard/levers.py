@@ -25,7 +25,7 @@ _STRATEGIES: Final = ("direct", "cascade", "chain")
 
 def show(scope: str, draft: Draft, live: RoutingConfig, target: RoutingConfig) -> None:
     """Show the controls of a scope; what is the same everywhere is shown with the global ones."""
-    with st.grid(5 if scope == EVERYWHERE else 2, min_column_width=120, gap="small"):
+    with st.grid(3 if scope == EVERYWHERE else 2, min_column_width=120, gap="small"):
         _strategy(scope, live, target)
         _percent(
             scope, FLOOR, "Quality floor, %", "Projected quality has to stay above it, interval and all.", live, target

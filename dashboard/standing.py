@@ -9,7 +9,7 @@ from typing import Any, Final
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard import charts, wording
+from dashboard import charts, labels, wording
 
 Point = Mapping[str, Any]
 
@@ -40,13 +40,17 @@ def cost_and_quality(
         same = [point for point in shown if point["role"] == role]
         if same:
             traces.append(_markers(role, same))
-    traces.append(_names(shown))
     xaxis: dict[str, Any] = {"title": {"text": "Cost", "font": {"size": 11}}}
     yaxis: dict[str, Any] = {"title": {"text": "Quality", "font": {"size": 11}}, "nticks": 6}
     if shown:
         best = frontier if frontier is not None else pd.DataFrame({"usd": [], "quality": []})
         xaxis |= _cost_axis([*_ends(shown, "usd", "usd_low", "usd_high"), *best["usd"].tolist()])
         yaxis |= _quality_axis([*_ends(shown, "at", "quality_low", "quality_high"), *best["quality"].tolist()])
+        names = [point["name"] for point in shown]
+        ground = labels.Ground(xaxis["range"], yaxis["range"], xaxis.get("type") == "log", height - 60)
+        lines = [list(zip(best.sort_values("usd")["usd"], best.sort_values("usd")["quality"], strict=True))]
+        lines += [line for point in shown for line in _spread(point)]
+        traces.append(_names(shown, ground.sides(names, [_at(point) for point in shown], _wanted(shown), lines)))
     return charts.figure(
         traces,
         height=height,
@@ -101,36 +105,49 @@ def _markers(role: str, points: Sequence[Point]) -> dict[str, Any]:
     }
 
 
-def _names(points: Sequence[Point]) -> dict[str, Any]:
-    """Write names below ranges and beside points, so that neighbours do not cover each other."""
+def _names(points: Sequence[Point], sides: Sequence[str]) -> dict[str, Any]:
+    """Write names below ranges and beside points, so that they cover neither each other nor a line."""
+    places = [_at(point) for point in points]
     return {
         "type": "scatter",
-        "x": [point["usd"] for point in points],
-        "y": [point["quality_low"] if point["quality"] is None else point["at"] for point in points],
+        "x": [x for x, _ in places],
+        "y": [y for _, y in places],
         "mode": "text",
         "text": [f"{_ASIDE}{point['name']}{_ASIDE}" for point in points],
-        "textposition": _sides(points),
+        "textposition": list(sides),
         "textfont": {"size": 11},
         "cliponaxis": False,
         "hoverinfo": "skip",
     }
 
 
-def _sides(points: Sequence[Point]) -> list[str]:
-    """Put the names of today and draft on opposite sides, those of controls at the right, where no best setting lies;
-    but that of the dearest, which would leave the figure, above the line."""
+def _at(point: Point) -> tuple[float, float]:
+    return point["usd"], point["quality_low"] if point["quality"] is None else point["at"]
+
+
+def _spread(point: Point) -> list[list[tuple[float, float]]]:
+    """Return the whiskers of a point as lines."""
+    found = []
+    if point["usd_low"] is not None and point["usd_high"] is not None:
+        found.append([(point["usd_low"], point["at"]), (point["usd_high"], point["at"])])
+    if point["quality_low"] is not None and point["quality_high"] is not None:
+        found.append([(point["usd"], point["quality_low"]), (point["usd"], point["quality_high"])])
+    return found
+
+
+def _wanted(points: Sequence[Point]) -> list[str]:
+    """Return where each name goes if nothing is in the way: today and draft on opposite sides, controls to the right,
+    where no best setting lies, ranges below."""
     pair = [point["usd"] for point in points if point["role"] != "control"]
     between = sum(pair) / 2 if len(pair) == 2 else -math.inf
-    dearest = max((point["usd"] for point in points), default=0.0)
-    sides = []
-    for point in points:
-        if point["quality"] is None:
-            sides.append("bottom center")
-        elif point["role"] == "control":
-            sides.append("top left" if point["usd"] == dearest and len(points) > 1 else "middle right")
-        else:
-            sides.append("middle left" if point["usd"] < between else "middle right")
-    return sides
+    return [
+        "bottom center"
+        if point["quality"] is None
+        else "middle left"
+        if point["role"] != "control" and point["usd"] < between
+        else "middle right"
+        for point in points
+    ]
 
 
 def _whiskers(points: Sequence[Point], at: str, name: str, colour: str) -> dict[str, Any] | None:

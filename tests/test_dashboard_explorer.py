@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apps
 import pytest
@@ -13,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import decisions, wording
 from router_core.config import default_config, set_values
-from router_core.decision import QualitySource, Reason
+from router_core.decision import Kind, QualitySource, Reason, Status
 from router_core.ledger.explorer import Search, find
 from router_core.ledger.record import read_record
 from router_core.ledger.store import open_ledger
@@ -140,6 +141,60 @@ def test_the_draft_says_where_it_would_send_the_same_score(demo_app: Path) -> No
 def test_the_same_request_under_another_configuration(reason: Reason, changes: list[str], tier: str) -> None:
     config = set_values(default_config(), changes)
     assert decisions.routed_by(a_decision(reason=reason), config)[0] == tier
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stage": "rules", "score": 85}, ["85, which decided", "was not asked", "was not asked"]),
+        (
+            {
+                "stage": "embedding",
+                "score": 62,
+                "attempts": (an_attempt(kind=Kind.EMBEDDING, final=False), an_attempt()),
+            },
+            ["no rule matched", "62, which decided", "was not asked"],
+        ),
+        (
+            {"stage": "judge", "score": 55, "attempts": (an_attempt(kind=Kind.CLASSIFIER, final=False), an_attempt())},
+            ["no rule matched", "was asked, and was not sure enough", "55, which decided"],
+        ),
+        (
+            {
+                "stage": "reference",
+                "score": 40,
+                "reason": Reason.UNCERTAIN,
+                "attempts": (an_attempt(kind=Kind.CLASSIFIER, status=Status.TIMEOUT, usage=None), an_attempt()),
+            },
+            [
+                "no rule matched",
+                "40 by the reference, which stands in for a fitted scorer, the surest, though none was sure",
+                "was asked, and did not answer",
+            ],
+        ),
+        ({"stage": "", "score": None}, []),
+    ],
+)
+def test_each_stage_says_what_it_made_of_the_request(changes: dict[str, Any], said: list[str]) -> None:
+    config = set_values(default_config(), ["classifier.stages=[rules, embedding, judge]"])
+    found = decisions.stages(a_decision(**changes), config)
+    assert [sentence for _, sentence in found] == said
+    assert [name for name, _ in found] == ["rules", "embedding", "judge"][: len(said)]
+
+
+def test_what_was_expected_of_the_answer_is_shown_beside_what_came(empty_app: Path) -> None:
+    made = replace(
+        a_decision(apps.NOW_MS), stage="embedding", expected_output_tokens=240, attempts=(an_attempt(price_id=None),)
+    )
+    bare = a_decision(apps.NOW_MS, attempts=(an_attempt(price_id=None),))
+    with open_ledger(empty_app) as ledger:
+        ledger.write_decisions([made, bare])
+    app = opened("explorer", decision=decisions.written(made.id), draft=",MEDIUM:20")
+    assert figures(app)["Expected answer"] == "240 tokens"
+    said = words(app)
+    assert "Score by stage: **rules** no rule matched → **embedding** 37, which decided." in said
+    assert "Under your draft: **MEDIUM** (score 37)." in said  # a score is sent anew whoever gave it
+    assert figures(opened("explorer", decision=decisions.written(bare.id)))["Expected answer"] == wording.UNKNOWN
 
 
 def test_what_was_not_scored_cannot_be_rerouted() -> None:

@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import charts, standing, summary
+from dashboard import charts, labels, standing, summary
 from dashboard.traffic import Traffic
 from router_core.config import default_config
 from router_core.demo import fill
@@ -123,6 +123,25 @@ def test_where_quality_is_unknown_only_its_range_is_drawn() -> None:
     assert (control.y[0] - control.error_y.arrayminus[0], control.y[0] + control.error_y.array[0]) == pytest.approx(
         (0.5, 0.8)
     )
+
+
+def test_a_name_keeps_its_side_unless_it_would_cover_the_line_or_another_name() -> None:
+    ground = labels.Ground((0, 100), (0, 1), log=False, height=200)
+    assert ground.sides(["draft"], [(50, 0.5)], ["middle left"], []) == ["middle left"]
+    steep = [[(40.0, 0.0), (42.0, 1.0)]]  # where the name would be
+    assert ground.sides(["draft"], [(50, 0.5)], ["middle left"], steep) == ["middle right"]
+    assert ground.sides(["all strongest"], [(98, 0.5)], ["middle right"], []) == ["middle left"]  # it would leave
+    both = ground.sides(["one", "other"], [(50, 0.5), (51, 0.51)], ["middle right", "middle right"], [])
+    assert both[0] == "middle right"
+    assert both[1] != both[0]
+
+
+def test_no_name_covers_the_best_settings() -> None:
+    frontier = pd.DataFrame({"usd": [4.0, 6.0, 7.5, 9.0], "quality": [0.7, 0.85, 0.89, 0.93]})
+    figure, plain = standing.cost_and_quality(points(), frontier), standing.cost_and_quality(points())
+    sides, alone = (next(trace for trace in one.data if trace.mode == "text").textposition for one in (figure, plain))
+    assert alone[:2] == ("middle right", "middle left")
+    assert sides[1] != "middle left"  # the line runs there
 
 
 def test_boundaries_are_marked_where_their_tier_begins() -> None:

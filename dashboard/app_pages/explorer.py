@@ -244,7 +244,10 @@ def _facts(decision: RoutingDecision) -> None:
         f"{wording.count(sum(one.input_tokens for one in metered))} in, "
         f"{wording.count(sum(one.output_tokens for one in metered))} out"
     )
-    with st.grid(5, min_column_width=165, gap=14):
+    expected = decision.expected_output_tokens
+    final = next((call.usage for call in decision.attempts if call.final), None)
+    answered = None if final is None else final.output_tokens
+    with st.grid(6, min_column_width=150, gap=14):
         ui.metric(
             "Cost",
             wording.usd(decision.cost_nusd),
@@ -262,6 +265,16 @@ def _facts(decision: RoutingDecision) -> None:
             arrow=False,
         )
         ui.metric("Tokens", tokens, split if metered else None, good="neither", arrow=False)
+        ui.metric(
+            "Expected answer",
+            wording.UNKNOWN if expected is None else f"{expected:,} tokens",
+            None if answered is None else f"{answered:,}",
+            against="came",
+            good="neither",
+            arrow=False,
+            help="Output tokens expected before the call, from answers to requests like it; and those of the answer "
+            "that the caller got.",
+        )
         ui.metric(
             "Quality",
             wording.share(decision.quality, digits=0),
@@ -310,6 +323,9 @@ def _why(stamp: Stamp, decision: RoutingDecision, live: Version) -> None:
     if draft is None:
         lines.append("Move a boundary in Tuning, and this shows where your draft would send it.")
     st.markdown("  \n".join(lines))
+    asked = decisions.stages(decision, live.config if then is None else then.config)
+    if asked:
+        st.caption("Score by stage: " + " → ".join(f"**{name}** {said}" for name, said in asked) + ".")
     scorer = f" · scorer {decision.scorer_version}" if decision.scorer_version else ""
     st.caption(f"{wording.moment(decision.decided_at_ms, data.zone(stamp))}{scorer}")
     with st.container(horizontal=True, gap="small"):
