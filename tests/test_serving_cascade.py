@@ -232,6 +232,18 @@ async def test_an_answer_that_calls_a_tool_has_no_text_to_check(url: str, db_pat
     assert told(decision.attempts) == [("ANSWER", "cheap", "OK", True)]
 
 
+async def test_of_several_answers_the_worst_decides(url: str, db_path: Path) -> None:
+    def said(*texts: str) -> str:
+        choices = [{"message": {"content": text}, "finish_reason": "stop"} for text in texts]
+        return f"raw:{json.dumps({'choices': choices})}"
+
+    yaml = f"{ON}cascade: {{checks: [{{json_schema: {{type: object}}}}]}}"
+    for texts, models in ((("{}", "{}"), ["cheap"]), (("{}", "prose"), ["cheap", "middle"])):
+        async with served(url, db_path, config(url, {"cheap": said(*texts)}, yaml)) as run:
+            _, decision = await run.ask(n=2)
+        assert [one.model for one in decision.attempts] == models
+
+
 async def test_a_named_model_has_no_cascade(url: str, db_path: Path) -> None:
     async with served(url, db_path, config(url, {"cheap": UNSURE}, ON)) as run:
         _, decision = await run.ask(model="cheap")

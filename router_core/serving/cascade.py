@@ -74,16 +74,20 @@ def _checked_body(body: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 async def _verdict(job: Job, plan: Plan, one: Try, body: Mapping[str, Any]) -> Verdict:
+    """Return what the checks say of a draft: of several answers in it, of the worst."""
     assert one.reply is not None  # it was answered
     values = answer_values(one.reply.body)
-    answer = _answer(values)
-    if answer is None:
-        return Verdict(1.0)
 
     async def again(samples: int) -> Sequence[str]:
         return await _again(job, one.endpoint, body, samples)
 
-    return await judge(answer, plan.checks, again, on_error=plan.cascade.on_error)
+    worst = Verdict(1.0)
+    for choice in values.get("choices") or ():
+        answer = _answer(choice, values)
+        if answer is not None and worst.score > 0.0:
+            found = await judge(answer, plan.checks, again, on_error=plan.cascade.on_error)
+            worst = min(worst, found, key=lambda verdict: verdict.score)
+    return worst
 
 
 async def _again(job: Job, endpoint: Endpoint, body: Mapping[str, Any], samples: int) -> list[str]:
@@ -102,17 +106,16 @@ async def _again(job: Job, endpoint: Endpoint, body: Mapping[str, Any], samples:
     return texts
 
 
-def _answer(values: Mapping[str, Any]) -> Answer | None:
+def _answer(choice: Mapping[str, Any], values: Mapping[str, Any]) -> Answer | None:
     """Return what checks look at; None for an answer that calls tools, whose text says nothing."""
-    first: Mapping[str, Any] = (values.get("choices") or ({},))[0]
-    message = first.get("message") or {}
+    message = choice.get("message") or {}
     if message.get("tool_calls") or message.get("function_call"):
         return None
-    told = first.get("logprobs")
+    told = choice.get("logprobs")
     listed = told.get("content") if isinstance(told, Mapping) else None
     tokens = [token.get("logprob") for token in listed if isinstance(token, Mapping)] if listed else []
     logprobs = [float(one) for one in tokens if isinstance(one, int | float)]
-    return Answer(content_text(message.get("content")), str(first.get("finish_reason") or ""), logprobs, values)
+    return Answer(content_text(message.get("content")), str(choice.get("finish_reason") or ""), logprobs, values)
 
 
 def _without_logprobs(one: Try) -> None:
