@@ -25,6 +25,7 @@ from router_core.gateway.dialect import ChatCompletions, Dialect
 from router_core.gateway.engine import Engine
 from router_core.gateway.leaving import Leaving
 from router_core.gateway.refusals import retry_after
+from router_core.gateway.whole import send_whole
 from router_core.serving.requests import request_of
 from router_core.serving.router import Answer, Delivery
 
@@ -72,7 +73,7 @@ class Chat:
                 answer = await router.complete(body, request)
                 begun = True
                 if answer.chunks is None:
-                    await whole(self._dialect.whole(answer.body), _facts(answer), send)
+                    await whole(self._dialect.whole(answer.body), _facts(answer), scope, send)
                 else:
                     await _deliver(answer, answer.chunks, self._dialect, send)
         except TierwiseError as error:
@@ -166,11 +167,10 @@ def _ascii(text: str) -> bytes:
     return text.encode("ascii", "replace").translate(_PRINTABLE)
 
 
-async def whole(content: bytes, facts: Iterable[tuple[bytes, bytes]], send: Send) -> None:
+async def whole(content: bytes, facts: Iterable[tuple[bytes, bytes]], scope: Scope, send: Send) -> None:
     """Send a JSON answer, with what its headers are to say."""
     headers = [_JSON, (b"content-length", b"%d" % len(content)), *facts]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    await send_whole(scope, send, headers, content)
 
 
 async def refuse(error: TierwiseError, dialect: Dialect, send: Send) -> None:

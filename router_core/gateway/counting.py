@@ -27,4 +27,4 @@ class Counting:
         except TierwiseError as error:
             await refuse(error, self._form, send)
         else:
-            await whole(to_json({"input_tokens": estimate_tokens(prompt_text(body))}), (), send)
+            await whole(to_json({"input_tokens": estimate_tokens(prompt_text(body))}), (), scope, send)

@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from router_core.gateway.whole import offer
+
 
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which by itself waits for ever for a head that comes byte by byte.
@@ -48,6 +50,8 @@ class PatientProtocol(HttpToolsProtocol):
         """The head is there."""
         self._arrived()
         super().on_headers_complete()
+        if self.cycle is not None:
+            offer(self.scope, self.cycle)
 
     def _arrived(self) -> None:
         self._waiting_bytes = 0
