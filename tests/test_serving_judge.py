@@ -63,6 +63,19 @@ async def test_a_judge_that_fails_costs_no_answer(url: str, db_path: Path) -> No
     assert told(decision.attempts) == [("CLASSIFIER", "cheap", "REFUSED", False), ("ANSWER", "middle", "OK", True)]
 
 
+async def test_nobody_is_paid_twice_to_judge_the_same_text(url: str, db_path: Path) -> None:
+    yaml = f"{STAGES}cache: {{mode: exact}}"
+    async with served(url, db_path, config(url, {"cheap": "says:9"}, yaml)) as run:
+        decisions = [(await run.ask(text))[1] for text in ("what now", "what now", "what then")]
+    assert [[one.kind.name for one in decision.attempts] for decision in decisions] == [
+        ["CLASSIFIER", "ANSWER"],
+        [],
+        ["CLASSIFIER", "ANSWER"],
+    ]
+    assert [(one.score, one.stage) for one in decisions] == [(85, "judge")] * 3
+    assert decisions[1].cost_nusd == 0
+
+
 async def test_a_judge_that_hangs_holds_up_one_request_for_a_moment_and_the_next_not_at_all(
     url: str, db_path: Path
 ) -> None:

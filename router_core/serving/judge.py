@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from router_core.complexity.excerpt import excerpt
@@ -33,13 +33,13 @@ def judge_call(job: Job) -> tuple[Sequence[Endpoint], dict[str, Any]]:
     return chain, job.side(messages, max_tokens=1, temperature=0)
 
 
-async def ask_judge(job: Job) -> Score | None:
-    """Return the judge's score; None where it rests, did not answer in time, or answered anything but a rating.
+async def ask_judge(job: Job, chain: Sequence[Endpoint], body: Mapping[str, Any]) -> Score | None:
+    """Make the call that ``judge_call`` gave and return the score.
 
-    Ratings are taken to be equally frequent, so that 1..10 are the middles of the tenths of the percentile scale:
-    5, 15, .. 95. The call is on record whether it helped or not.
+    None where the judge rests, did not answer in time, or answered anything but a rating. Ratings are taken
+    to be equally frequent, so that 1..10 are the middles of the tenths of the percentile scale: 5, 15, .. 95. The call
+    is on record whether it helped or not.
     """
-    chain, body = judge_call(job)
     if job.failover.asleep(chain):
         return None
     longest = job.live.config.classifier.timeout

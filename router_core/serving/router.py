@@ -37,6 +37,7 @@ from router_core.serving.messages import answer_values
 from router_core.serving.plan import Plan
 from router_core.serving.providers import Provider, Reply
 from router_core.serving.providers.events import DONE
+from router_core.serving.rated import Rated
 from router_core.serving.recall import Recall
 from router_core.serving.requests import body_of
 from router_core.serving.shadow import compare
@@ -100,6 +101,7 @@ class Router:
         self._conversations = Conversations() if conversations is None else conversations
         self._start = Start(self._hash_key, self._conversations, clock=clock, timer=timer, random=random, new_id=new_id)
         self._summaries = Summaries()
+        self._rated = Rated()
         self._lengths = Lengths()
         self._live = self._prepare(config, version, classifier, prices, providers)
 
@@ -287,18 +289,24 @@ class Router:
         return answer
 
     async def _ask_embedder(self, job: Job, embedder: Endpoint) -> None:
-        score = await score_by_embedding(job, embedder)
+        score = self._rated.find(embedder.model, job)
+        if score is None:
+            score = await score_by_embedding(job, embedder)
         if score is not None:
+            self._rated.keep(embedder.model, job, score)
             job.draft.score = score
             self._start.assign(job.live, job.draft)
 
     async def _ask_judge(self, job: Job) -> None:
         draft = job.draft
-        if job.live.config.budgets and self._purse is not None:
-            chain, body = judge_call(job)
-            await set_aside_nusd(job, call_nusd(job, body, chain[0]), self._purse)
-        score = await ask_judge(job)
+        chain, body = judge_call(job)
+        score = self._rated.find(chain[0].model, job)
+        if score is None:
+            if job.live.config.budgets and self._purse is not None:
+                await set_aside_nusd(job, call_nusd(job, body, chain[0]), self._purse)
+            score = await ask_judge(job, chain, body)
         if score is not None:
+            self._rated.keep(chain[0].model, job, score)
             draft.score = score
             self._start.assign(job.live, draft)
 
