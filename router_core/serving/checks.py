@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from router_core.config import suggest
@@ -60,18 +60,22 @@ def build_checks(settings: Sequence[Mapping[str, Any]], where: str = "cascade.ch
 
     Raises ``ConfigError`` for an unknown check, for settings that it cannot use, and for one that cannot be loaded.
     """
-    others = {point.name: point for point in entry_points(group="tierwise.checks")}
+    others: Mapping[str, EntryPoint] | None = None  # looking for them takes a while, so it is done where one is named
     checks = []
     for index, entry in enumerate(settings):
         path = f"{where}.{index}"
         if len(entry) != 1:
             raise ConfigError(f"{path}: write one check an entry, such as 'length: {{min: 20}}'", path=path)
         ((name, options),) = entry.items()
-        if name not in _BUILT_IN and name not in others:
-            known = ", ".join(sorted({*_BUILT_IN, *others}))
-            raise ConfigError(f"{path}: unknown check {name!r}; choose one of {known}", path=path)
+        maker = _BUILT_IN.get(name)
+        if maker is None:
+            if others is None:
+                others = {point.name: point for point in entry_points(group="tierwise.checks")}
+            if name not in others:
+                known = ", ".join(sorted({*_BUILT_IN, *others}))
+                raise ConfigError(f"{path}: unknown check {name!r}; choose one of {known}", path=path)
         try:
-            made = _BUILT_IN[name](options) if name in _BUILT_IN else others[name].load()(options)
+            made = (others or {})[name].load()(options) if maker is None else maker(options)
         except Exception as error:  # noqa: BLE001 - a check is anybody's code; what it raises must stop no gateway
             said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             raise ConfigError(f"{path}.{name}: {said}", path=path) from None
