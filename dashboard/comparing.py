@@ -185,7 +185,7 @@ def _assumed(found: Sequence[Outcome]) -> None:
     for note in sorted(everywhere):
         st.caption(f":material/info: {wording.sentence(note)}")
     first = next((one.assumptions[0] for one in found if one.assumptions), "")
-    st.caption(f":material/replay: {first} They are set against what they cost and how good they were.")
+    st.caption(f":material/replay: {first} All is set against what it cost then and how good it was.")
 
 
 def _plain(scenario: Scenario) -> str:

@@ -13,11 +13,13 @@ from dashboard.filters import View
 
 _WORDS: Final = {"plain": "good", "amber": "thin", "red": "too thin"}
 _NOT_JUDGED: Final = "not judged"
+_CENTS: Final = 1.0  # dollars; where all cost less, cents are too coarse
 
 
 def side_by_side(frame: pd.DataFrame, view: View) -> None:
     """Show scenarios side by side, today first: cost, saving and quality with their intervals, and what backs them."""
     column = st.column_config
+    cost = "dollar" if frame["usd"].max() >= _CENTS else "$%.5f"
     shown = frame.assign(
         cost_between=_between(frame, "low", "high", wording.dollars),
         quality_between=_between(frame, "quality_low", "quality_high", wording.share),
@@ -30,7 +32,7 @@ def side_by_side(frame: pd.DataFrame, view: View) -> None:
         key="scenarios",
         columns={
             "name": column.TextColumn("Scenario", pinned=True, width=190),
-            "usd": column.NumberColumn(f"Cost, {view.days} days", format="dollar"),
+            "usd": column.NumberColumn(f"Cost, {view.days} days", format=cost),
             "cost_between": column.TextColumn("95% interval", help="Of the cost.", alignment="right"),
             "change_share": column.NumberColumn("Change", format="%+.1f%%", help="Of the cost, against today."),
             "quality": column.NumberColumn("Quality", format="%.1f%%"),

@@ -15,6 +15,7 @@ from dashboard import (
     filters,
     levers,
     outcomes,
+    previewing,
     searching,
     standing,
     trying,
@@ -26,7 +27,6 @@ from dashboard.drafting import BASE, DRAFT, NOTE, REASON, keep
 from dashboard.filters import View
 from dashboard.traffic import Traffic
 from router_core.config import RoutingConfig, dump_config
-from router_core.errors import NoSupportError
 from router_core.lifecycle.gate import floor_of, objections
 from router_core.lifecycle.trials import HeldTrial
 from router_core.lifecycle.versions import Version
@@ -50,19 +50,9 @@ def main() -> None:
         scope = filters.choose_feature(names)
         view = filters.last(window.last_day, filters.choose_days())
         ui.share_link()
-    try:
-        preview = data.preview(stamp, view.since, view.until)
-    except NoSupportError as error:
-        ui.problem(error)
+    preview = previewing.begun(stamp, view, live, place)
+    if preview is None:
         return
-    with place.caption:
-        ui.about(
-            wording.span(view.since, view.until),
-            wording.plural(preview.cube.decisions, "request"),
-            f"{wording.count(preview.cube.labelled)} judged",
-            f"configuration v{live.version}",
-            demo=window.is_demo,
-        )
     teams = outcomes.team_shares(data.spend(stamp, view, ("team", "feature")))
     asked = data.traffic(stamp, view.since, view.until), data.best(stamp, view.since, view.until), data.live_text(stamp)
     tune(preview, live, view, scope, teams, trying.held(), *asked)

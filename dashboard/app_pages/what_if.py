@@ -11,12 +11,12 @@ from typing import Any, Final
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import charts, comparing, data, filters, plan, plan_charts, published, ui, wording
+from dashboard import charts, comparing, data, filters, plan, plan_charts, previewing, published, ui, wording
 from dashboard.data import Stamp
 from dashboard.plan import Start
 from dashboard.ui import Place
 from router_core.config import RoutingConfig
-from router_core.errors import NoSupportError, TierwiseError
+from router_core.errors import TierwiseError
 from router_core.prices import Price, PriceBook
 from router_core.projection.calculator import Bill, Traffic
 
@@ -61,19 +61,9 @@ def _scenarios(stamp: Stamp, last_day: date | None, days: int, place: Place) -> 
         )
         return
     live, view = data.live(stamp), filters.last(last_day, days)
-    try:
-        preview = data.preview(stamp, view.since, view.until)
-    except NoSupportError as error:
-        ui.problem(error)
+    preview = previewing.begun(stamp, view, live, place)
+    if preview is None:
         return
-    with place.caption:
-        ui.about(
-            wording.span(view.since, view.until),
-            wording.plural(preview.cube.decisions, "request"),
-            f"{wording.count(preview.cube.labelled)} judged",
-            f"configuration v{live.version}",
-            demo=data.window(stamp).is_demo,
-        )
     known, given = comparing.begin(stamp, preview, live.config)
     comparing.compare(stamp, view, preview, known, given)
 
@@ -157,10 +147,12 @@ def _plan(
     """Ask for the share and rates of each model; a rate that is not known starts empty."""
     weights, prices = {}, {}
     for name in names:
-        title, share, sent, received = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
+        title, figures = st.columns([3, 6], vertical_alignment="bottom")
         with title.container(gap=None):
             st.markdown(f"**{plan.short(name)}**")
             st.caption(name.partition("/")[0])
+        with figures, st.grid(3, min_column_width=90, gap="small"):
+            share, sent, received = (st.container() for _ in range(3))
         weight = share.number_input(
             "Share",
             0,

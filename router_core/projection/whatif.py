@@ -334,7 +334,8 @@ def _target(preview: Preview, config: RoutingConfig, scenario: Scenario) -> Targ
 
 def _say_window(preview: Preview) -> str:
     cube = preview.cube
-    return f"The {cube.decisions:,} requests from {cube.since} to {cube.until} come again."
+    come = f"{cube.decisions:,} requests" if cube.decisions != 1 else "one request"
+    return f"The {come} from {cube.since} to {cube.until} come{'' if cube.decisions != 1 else 's'} again."
 
 
 def _say_target(preview: Preview, scenario: Scenario) -> list[str]:
