@@ -257,6 +257,8 @@ def test_the_key_may_come_as_anthropics_clients_send_it(tmp_path: Path) -> None:
             anthropic.Anthropic(base_url=served.url, api_key="wrong", max_retries=0) as stranger,
         ):
             assert known.messages.create(model="auto", max_tokens=5, messages=HELLO).content
+            assert [one.id for one in known.models.list()][:2] == ["auto", "cheap"]
+            assert known.models.retrieve("auto").id == "auto"
             assert httpx.get(f"{served.url}/metrics").status_code == 401
             told = httpx.get(f"{served.url}/metrics", headers={"authorization": f"Bearer {key}"})
             assert "tierwise_decisions_total" in told.text

@@ -48,7 +48,7 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY, max_requests: int = 
 
     async def models(request: Request) -> Response:
         try:
-            engine.access.check(request.headers.get("authorization"))
+            engine.access.check(_credentials(request))
         except TierwiseError as error:
             status, body = refusal(error)
             return Response(body, status, media_type="application/json")
@@ -66,7 +66,7 @@ def create_app(engine: Engine, *, max_body: int = MAX_BODY, max_requests: int = 
 
     async def metrics(request: Request) -> Response:
         try:
-            engine.access.check(request.headers.get("authorization"))
+            engine.access.check(_credentials(request))
         except TierwiseError as error:
             status, body = refusal(error)
             return Response(body, status, media_type="application/json")
@@ -119,6 +119,12 @@ class _Gateway(Starlette):
                     self._at_work -= 1
                 return
         await super().__call__(scope, receive, send)
+
+
+def _credentials(request: Request) -> str | None:
+    """Return how a caller shows a key, as OpenAI's clients or as Anthropic's send it."""
+    key = request.headers.get("x-api-key")
+    return request.headers.get("authorization") or (None if key is None else f"Bearer {key}")
 
 
 async def _not_here(request: Request, error: Exception) -> Response:
