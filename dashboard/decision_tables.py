@@ -137,14 +137,10 @@ def calls(frame: pd.DataFrame, file: str) -> None:
 def prices(frame: pd.DataFrame) -> None:
     """Show the price rows that priced a decision's calls."""
     column = st.column_config
-    st.dataframe(
+    tables.listed(
         frame,
         key="priced",
-        hide_index=True,
-        row_height=tables.ROW,
-        height="content",
-        placeholder=wording.UNKNOWN,
-        column_config={
+        columns={
             "calls": column.TextColumn("Calls", pinned=True, width=55),
             "model": column.TextColumn("Model", width=140),
             "provider": column.TextColumn("Provider", width=80),
@@ -178,14 +174,10 @@ def labels(found: Sequence[Label], zone: ZoneInfo) -> None:
             for label in found
         ]
     )
-    st.dataframe(
+    tables.listed(
         frame,
         key="labels",
-        hide_index=True,
-        row_height=tables.ROW,
-        height="content",
-        placeholder=wording.UNKNOWN,
-        column_config={
+        columns={
             "when": column.TextColumn("When", width=135),
             "source": column.TextColumn("By", width=80),
             "quality": column.NumberColumn("Quality", format="%.0f%%", width=75),

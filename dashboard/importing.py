@@ -36,7 +36,7 @@ HOLDS: Final = {
 """What a file's rows are good for, in a word and in a sentence."""
 
 ROWS: Final = 20
-_SHOWN: Final = 9
+_SHOWN: Final = 8
 _STATE: Final = "imported"
 _COLUMNS: Final = (
     *("becomes", "when", "meter", "provider", "model", "input", "cached", "output", "list", "reported"),
@@ -144,13 +144,10 @@ def figures(report: Report) -> list[tuple[str, str, str]]:
 def rejected(frame: pd.DataFrame) -> None:
     """Show rows that cannot be used, with why."""
     column = st.column_config
-    st.dataframe(
+    tables.listed(
         frame,
         key="rejected_rows",
-        hide_index=True,
-        row_height=tables.ROW,
-        height="content",
-        column_config={
+        columns={
             "line": column.NumberColumn("Line", format="localized", width=70, pinned=True),
             "reason": column.TextColumn("Why it cannot be used", width="large"),
             "raw": column.TextColumn("What it says", width="large"),
@@ -179,15 +176,12 @@ def rows(frame: pd.DataFrame) -> None:
         "team": column.TextColumn("Team"),
         "outcome": column.TextColumn("Outcome"),
     }
-    st.dataframe(
+    tables.listed(
         frame,
         key="first_rows",
-        hide_index=True,
-        row_height=tables.ROW,
-        height="content" if len(frame) <= _SHOWN else _SHOWN * tables.ROW,
-        column_order=[name for name in columns if frame[name].notna().any() and (frame[name] != "").any()],
-        column_config=columns,
-        placeholder=wording.UNKNOWN,
+        most=_SHOWN,
+        order=[name for name in columns if frame[name].notna().any() and (frame[name] != "").any()],
+        columns=columns,
         alt="First rows of the file as what they become in the ledger",
     )
 

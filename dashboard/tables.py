@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pandas as pd
 import streamlit as st
@@ -86,16 +86,8 @@ def metered(lines: Sequence[MeteredLine]) -> None:
 def show(frame: pd.DataFrame, *, key: str, columns: dict[str, Any], file: str, alt: str) -> None:
     """Show a frame and offer it as CSV, row for row."""
     shares = [name for name in SHARES if name in columns]
-    st.dataframe(
-        frame[list(columns)].assign(**{name: frame[name] * 100 for name in shares}),
-        key=key,
-        hide_index=True,
-        row_height=ROW,
-        height="content" if len(frame) <= 15 else 16 * ROW,
-        column_config=columns,
-        placeholder=wording.UNKNOWN,
-        alt=alt,
-    )
+    shown = frame[list(columns)].assign(**{name: frame[name] * 100 for name in shares})
+    listed(shown, key=key, columns=columns, alt=alt, most=15)
     plain = frame[[name for name in columns if not frame[name].map(lambda value: isinstance(value, list)).any()]]
     st.download_button(
         f"Download {wording.plural(len(frame), 'row')} as CSV",
@@ -107,6 +99,33 @@ def show(frame: pd.DataFrame, *, key: str, columns: dict[str, Any], file: str, a
         type="tertiary",
         on_click="ignore",
     )
+
+
+def listed(
+    frame: pd.DataFrame,
+    *,
+    key: str,
+    columns: dict[str, Any],
+    alt: str,
+    most: int | None = None,
+    order: Sequence[str] | None = None,
+) -> None:
+    """Show the rows of a frame, all of them or ``most`` at a time; ``order`` names its columns where not all show."""
+    st.dataframe(
+        frame,
+        key=key,
+        hide_index=True,
+        row_height=ROW,
+        height=_height(frame, most),
+        column_order=order,
+        column_config=columns,
+        placeholder=wording.UNKNOWN,
+        alt=alt,
+    )
+
+
+def _height(frame: pd.DataFrame, most: int | None) -> int | Literal["content"]:
+    return "content" if most is None or len(frame) <= most else (most + 1) * ROW
 
 
 def price_editor(frame: pd.DataFrame, *, days: int | None, key: str) -> pd.DataFrame:
@@ -121,7 +140,7 @@ def price_editor(frame: pd.DataFrame, *, days: int | None, key: str) -> pd.DataF
         key=key,
         hide_index=True,
         row_height=ROW,
-        height="content" if len(frame) <= 15 else 16 * ROW,
+        height=_height(frame, 15),
         column_order=order,
         disabled=[name for name in shown.columns if name not in ("input", "output", "cache_read", "cache_write")],
         placeholder=wording.UNKNOWN,
@@ -149,14 +168,11 @@ def price_editor(frame: pd.DataFrame, *, days: int | None, key: str) -> pd.DataF
 def price_effect(frame: pd.DataFrame) -> None:
     """Show what each model would have cost."""
     column = st.column_config
-    st.dataframe(
+    listed(
         frame.assign(then=frame["usd"] + frame["change"]),
         key="price_effect",
-        hide_index=True,
-        row_height=ROW,
-        height="content",
-        column_order=["model", "usd", "then", "change"],
-        column_config={
+        order=["model", "usd", "then", "change"],
+        columns={
             "model": column.TextColumn("Model", pinned=True),
             "usd": column.NumberColumn("As charged", format="dollar"),
             "then": column.NumberColumn("With these prices", format="dollar"),
@@ -199,14 +215,11 @@ def price_rows(frame: pd.DataFrame) -> None:
 def history(frame: pd.DataFrame) -> None:
     """Show every version, newest first."""
     column = st.column_config
-    st.dataframe(
+    listed(
         frame,
         key="history",
-        hide_index=True,
-        row_height=ROW,
-        height="content" if len(frame) <= 8 else 9 * ROW,
-        placeholder=wording.UNKNOWN,
-        column_config={
+        most=8,
+        columns={
             "version": column.NumberColumn("Version", format="v%d", pinned=True, width=80, alignment="left"),
             "when": column.TextColumn("Pushed"),
             "author": column.TextColumn("By"),
