@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final, Literal
 
 import pandas as pd
@@ -80,6 +80,12 @@ def place(url: str) -> tuple[str, str]:
     """Return what a ledger is called, its file or database, and where that is, without anything secret."""
     whole = url.rsplit("@", 1)[-1]
     return PurePath(whole.partition("?")[0]).name or whole, whole
+
+
+def from_here(database: str) -> str:
+    """Return a ledger as it is named in the folder where the dashboard was started: shorter, where it is in there."""
+    path = Path(database)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else database
 
 
 def rows(stamp: Stamp) -> tuple[int, int]:

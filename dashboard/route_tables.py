@@ -73,7 +73,6 @@ def broken_down(frame: pd.DataFrame, by: str, view: View, *, order: Sequence[str
 def deciders(frame: pd.DataFrame, view: View) -> None:
     """Show ``deciders.deciders``: who decided, how well, and what judging complexity cost."""
     column = st.column_config
-    called = bool(frame["calls"].sum())
     columns: dict[str, Any] = {
         "who": column.TextColumn("Decided by", pinned=True, width=205),
         "decisions": column.NumberColumn("Requests", format="localized", width=80),
@@ -87,10 +86,10 @@ def deciders(frame: pd.DataFrame, view: View) -> None:
             width=105,
             help="List price of the calls made to score these requests, by any stage asked; empty where one has none.",
         ),
-        "usd_per_request": column.NumberColumn("A request", format="$%.6f", width=90),
     }
-    if called:
+    if frame["calls"].sum():
         columns |= {
+            "usd_per_request": column.NumberColumn("A request", format="$%.6f", width=90),
             "calls": column.NumberColumn("Calls", format="localized", width=75, help="To a judge or for vectors."),
             "wait": column.NumberColumn("Took, mean", format="%.2f s", width=85),
         }

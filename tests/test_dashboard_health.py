@@ -37,7 +37,7 @@ def test_the_demo_is_weighed_and_dated(demo_app: Path) -> None:
     facts = next(frame.value for frame in app.dataframe if "remedy" in frame.value).set_index("name")
     assert facts.loc["Sums", "state"] == "every day is summed"
     assert facts.loc["Scorer", "verdict"] == ["watch"]
-    named = next(caption for caption in app.caption if caption.value == f"{demo_app.name} ·")
+    named = next(caption for caption in app.caption if caption.value == f"· {demo_app.name}")
     assert named.help == str(demo_app)
     assert str(demo_app) not in words(app)
     events = next(frame.value for frame in app.dataframe if "detail" in frame.value)
@@ -210,3 +210,10 @@ def test_an_endpoint_that_failed_just_now_is_seen_and_one_that_answered_since_is
 )
 def test_a_ledger_is_called_by_its_file_or_database_and_tells_no_password(url: str, name: str, where: str) -> None:
     assert condition.place(url) == (name, where)
+
+
+def test_a_ledger_is_named_as_from_the_folder_of_the_dashboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert condition.from_here(str(tmp_path / "data" / "x.db")) == "data/x.db"
+    assert condition.from_here("/elsewhere/x.db") == "/elsewhere/x.db"
+    assert condition.from_here("postgresql://host/x") == "postgresql://host/x"

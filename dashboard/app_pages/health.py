@@ -28,12 +28,12 @@ def main() -> None:
     with place.controls:
         st.button("Look again", icon=":material/refresh:", key="again", help="Reads everything anew.")
     with place.caption:
-        name, where = condition.place(stamp.url)
-        st.caption(f"{name} ·", width="content", help=where)
         ui.about(
             f"looked at {wording.moment(now_ms, data.zone(stamp))}, times in {window.timezone}",
             demo=window.is_demo,
         )
+        name, where = condition.place(stamp.url)
+        st.caption(f"· {name}", width="content", help=where)
     view = None if window.last_day is None else filters.last(window.last_day, DAYS)
     by_model = data.frame_of([], ("model",)) if view is None else data.spend(stamp, view, ("model",))
     scorer = None if live.config.classifier.scorer is None else condition.scorer(stamp, live.config.classifier.scorer)
@@ -167,7 +167,7 @@ def _skill(live: Version, scorer: StoredScorer | None) -> None:
             "Requests are scored on the shipped reference scale. Fit a scorer on labelled prompts of your own, and its "
             "skill on held-out ones is shown here beside chance, length and rules."
         )
-        st.code("tierwise fit FOLDER --db " + data.database(), language=None, wrap_lines=True)
+        st.code("tierwise fit FOLDER --db " + condition.from_here(data.database()), language=None, wrap_lines=True)
         return
     found = pd.DataFrame() if scorer is None else condition.skills(scorer)
     if found.empty:

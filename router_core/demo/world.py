@@ -214,7 +214,7 @@ PUSHES = (
     Event(-0.02, "product features: teams, a cascade for extraction, answers of search kept for an hour"),
     Event(
         0.68,
-        "the easier half of COMPLEX goes to MEDIUM: quality there held in the preview; budgets from the spend so far",
+        "the easier half of COMPLEX goes to MEDIUM: quality held in the preview; budgets from spend so far",
     ),
 )
 DISCOUNT = Event(0.55, "volume discount agreed with the provider")
