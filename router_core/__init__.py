@@ -1,4 +1,9 @@
-"""Tierwise's core: score a request, route it, answer it, record it, and project what a change would do."""
+"""Tierwise's core: score a request, route it, answer it, record it, and project what a change would do.
+
+A ``Router`` serves requests, and each answer carries its ``RoutingDecision``, with every call made for it and what it
+cost. ``project`` says what another configuration would have cost and how good it would have been, with an interval.
+Whatever goes wrong is a ``TierwiseError``. Nothing else is promised to stay.
+"""
 
 from __future__ import annotations
 
