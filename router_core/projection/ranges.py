@@ -78,14 +78,23 @@ def left_out(preview: Preview, target: RoutingConfig) -> tuple[tuple[str, ...], 
     """Return what a target changes that its figures do not hold: in sentences, and as ranges where there are ends, at
     the prices of the log."""
     cube = preview.cube
-    asked = [name for name, count in zip(cube.features, cube.decisions_by_feature.tolist(), strict=True) if count]
-    switches = Switches.between(preview.config, target, asked)
+    live = preview.config
+    same = all(getattr(live, name) == getattr(target, name) for name in ("strategy", "cascade", "compress"))
+    own = (
+        target.features.keys() | live.features.keys()
+    )  # the only ones that can differ where the global settings do not
+    asked = [
+        name
+        for name, count in zip(cube.features, cube.decisions_by_feature.tolist(), strict=True)
+        if count and (not same or name in own)
+    ]
+    switches = Switches.between(live, target, asked)
     found = []
     if switches.cascades:
         found.append(_of_cascades(preview, switches.cascades))
     if switches.compressions:
         found.append(_of_compression(preview, switches.compressions))
-    return unprojected(preview.config, target, switches.left), tuple(found)
+    return unprojected(live, target, switches.left), tuple(found)
 
 
 def _of_cascades(preview: Preview, changed: dict[str, tuple[Cascade | None, Cascade | None]]) -> Range:
