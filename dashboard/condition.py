@@ -20,9 +20,7 @@ from router_core.ledger.gateway_keys import GatewayKey, gateway_keys
 from router_core.ledger.health import Event, Freshness, Storage, events, freshness, storage
 from router_core.ledger.scorers import StoredScorer, read_scorer, scorer_versions
 
-MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
-MEGABYTE: Final = 2**20
 EVENTS: Final = 20
 
 Verdict = Literal["good", "watch", "bad", "unknown"]
