@@ -21,6 +21,7 @@ from decisions import a_decision, traffic
 from router_core.config import Budget
 from router_core.decision import QualitySource
 from router_core.errors import NotALedgerError, VersionConflictError
+from router_core.ledger.alert_notices import notices, see, take, unsee
 from router_core.ledger.budgets import Budgets
 from router_core.ledger.config_versions import add_version, live_version, versions
 from router_core.ledger.evidence import evidence
@@ -279,3 +280,15 @@ def test_requests_at_once_set_aside_no_more_than_a_budget_has(ledger: Ledger) ->
         thread.join()
     assert held.count(True) == 20
     assert Budgets(ledger).spent(budget, 1_700_000_000_000) == (0, 10**9)
+
+
+def test_an_alert_is_seen_and_taken_on_by_one_alone(server: Server) -> None:
+    with open_ledger(server.database("alerts")) as ledger:
+        assert take(ledger, "k", 1_000_000)
+        assert not take(ledger, "k", 1_000_500)
+        assert see(ledger, "k", who="ada", sentence="S", at_ms=7)
+        assert not see(ledger, "k", who="bob", sentence="S", at_ms=9)
+        assert not take(ledger, "k", 9_000_000)
+        assert (notices(ledger)["k"].seen_by, notices(ledger)["k"].sent_at_ms) == ("ada", None)
+        assert unsee(ledger, "k", who="bob", sentence="S")
+        assert take(ledger, "k", 9_000_000)
