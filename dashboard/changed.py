@@ -84,7 +84,7 @@ def waterfall(found: SpendChange, before: str, after: str) -> go.Figure:
 
 def begins_at(chart: go.Figure) -> float:
     """Return where a waterfall's axis begins."""
-    return float(chart.layout.xaxis.range[0])
+    return float(chart.to_dict()["layout"]["xaxis"]["range"][0])
 
 
 def said(found: SpendChange) -> list[str]:

@@ -78,34 +78,27 @@ def traffic_by_score(frame: pd.DataFrame, tiers: Sequence[str], live: Sequence[i
     ``frame`` has ``score`` (0..100), a column of requests for each tier, and ``fixed`` for those no boundary moves;
     ``live`` and ``draft`` are ``score_min`` of each tier, cheapest first.
     """
-    scores, fixed = frame["score"].to_numpy(), frame["fixed"].to_numpy()
-    total = float(sum(frame[tier].to_numpy().sum() for tier in tiers) + fixed.sum()) or 1.0
+    total = float(sum(frame[tier].sum() for tier in (*tiers, "fixed"))) or 1.0
+    # Areas, not bars: a hundred bars a tier would be drawn anew with every move of a slider. The two scores beyond the
+    # ends, where nothing is, give the first and the last score their whole width.
+    scores = [-1, *frame["score"].tolist(), 101]
     colours = tier_colours(tiers)
     traces: list[dict[str, Any]] = []
-    for tier in tiers:
-        requests = frame[tier].to_numpy()
-        here = requests > 0
-        part = float(requests.sum()) / total
+    for tier in (*tiers, "fixed"):
+        shares = frame[tier].to_numpy() / total
+        own = tier != "fixed"
         traces.append(
             {
-                "type": "bar",
-                "x": scores[here].tolist(),
-                "y": (requests[here] / total).tolist(),
-                "name": f"{tier} {wording.share(part, digits=0)}",
-                "marker": {"color": colours[tier]},
-                "hovertemplate": f"score %{{x}}: %{{y:.2%}} of requests<extra>{tier}</extra>",
-            }
-        )
-    if fixed.any():
-        traces.append(
-            {
-                "type": "bar",
-                "x": scores.tolist(),
-                "y": (fixed / total).tolist(),
-                "name": "fixed",
-                "showlegend": False,
-                "marker": {"color": BASELINE, "opacity": 0.35},
-                "hovertemplate": "score %{x}: %{y:.2%} of requests<extra>pinned, by rule or warm</extra>",
+                "type": "scatter",
+                "x": scores,
+                "y": [0.0, *shares.tolist(), 0.0],
+                "name": f"{tier} {wording.share(float(shares.sum()), digits=0)}",
+                "showlegend": own,
+                "mode": "lines",
+                "stackgroup": "requests",
+                "line": {"shape": "hvh", "width": 0},
+                "fillcolor": colours[tier] if own else BASELINE + _FAINT,
+                "hovertemplate": "%{y:.2%}" if own else "%{y:.2%} pinned, by rule or warm",
             }
         )
     marks = []
@@ -115,9 +108,7 @@ def traffic_by_score(frame: pd.DataFrame, tiers: Sequence[str], live: Sequence[i
     return figure(
         traces,
         height=250,
-        barmode="stack",
-        bargap=0.12,
-        hovermode="closest",
+        hovermode="x unified",
         shapes=marks,
         xaxis={"range": [-0.75, 100.75], "tickvals": list(range(0, 101, 10))},
         yaxis={"tickformat": ".1~%", "rangemode": "tozero", "nticks": 4},

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import filters
+from dashboard import filters, summary
 from dashboard.filters import View
-from dashboard.summary import Baseline
+from dashboard.summary import Baseline, Totals
 from dashboard.traffic import Traffic
 from router_core.cli import DEFAULT_DB
 from router_core.config import dump_config
@@ -128,6 +128,30 @@ def spend(stamp: Stamp, view: View, by: tuple[str, ...]) -> pd.DataFrame:
     """Return the sums of spend cells within a view, a column a key and a column a sum."""
     lines = queries.spend(ledger(), by, view.since, view.until, view.where)
     return frame_of(lines, by)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def totals(stamp: Stamp, view: View) -> Totals:
+    """Return what a view adds up to."""
+    return summary.totals(spend(stamp, view, ("status",)))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def daily(stamp: Stamp, view: View) -> pd.DataFrame:
+    """Return a view's figures a day, as ``summary.daily`` makes them."""
+    return summary.daily(spend(stamp, view, ("day", "status")))
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def breakdown(stamp: Stamp, view: View, key: str) -> pd.DataFrame:
+    """Return a view's figures for each value of ``key``, as ``summary.breakdown`` makes them."""
+    return summary.breakdown(spend(stamp, view, (key, "day", "status")), key)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def team_shares(stamp: Stamp, view: View) -> pd.DataFrame:
+    """Return each team's share of every feature's cost within a view."""
+    return summary.team_shares(spend(stamp, view, ("team", "feature")))
 
 
 def frame_of(lines: Sequence[queries.SpendLine], by: Sequence[str]) -> pd.DataFrame:

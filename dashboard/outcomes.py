@@ -158,16 +158,6 @@ def by_team(features: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
     return found.rename(columns={"team": "name"})
 
 
-def team_shares(spend: pd.DataFrame) -> pd.DataFrame:
-    """Return each team's share of every feature's cost; ``spend`` has ``team``, ``feature`` and ``list_cost_nusd``."""
-    frame = spend.groupby(["team", "feature"], as_index=False)["list_cost_nusd"].sum()
-    total = frame.groupby("feature")["list_cost_nusd"].transform("sum")
-    frame = frame[total > 0].assign(share=frame["list_cost_nusd"] / total)
-    named = {"team": frame["team"].replace("", "no team"), "feature": frame["feature"].replace("", "no feature")}
-    found: pd.DataFrame = frame.assign(**named)[["team", "feature", "share"]]
-    return found
-
-
 def mix(projection: Projection) -> pd.DataFrame:
     """Return the share of each tier in each feature under the draft, as ``charts.tier_mix`` reads it."""
     return pd.DataFrame(

@@ -106,6 +106,16 @@ def breakdown(lines: pd.DataFrame, key: str) -> pd.DataFrame:
     return frame.sort_values("usd", ascending=False).reset_index()
 
 
+def team_shares(spend: pd.DataFrame) -> pd.DataFrame:
+    """Return each team's share of every feature's cost; ``spend`` has ``team``, ``feature`` and ``list_cost_nusd``."""
+    frame = spend.groupby(["team", "feature"], as_index=False)["list_cost_nusd"].sum()
+    total = frame.groupby("feature")["list_cost_nusd"].transform("sum")
+    frame = frame[total > 0].assign(share=frame["list_cost_nusd"] / total)
+    named = {"team": frame["team"].replace("", "no team"), "feature": frame["feature"].replace("", "no feature")}
+    found: pd.DataFrame = frame.assign(**named)[["team", "feature", "share"]]
+    return found
+
+
 @dataclass(frozen=True)
 class Baseline:
     """What the requests of some days would have cost otherwise; money in nano-dollars, None where it is unknown.

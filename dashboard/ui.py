@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import charts, wording
 from dashboard.filters import View
+from dashboard.sparkline import sparkline
 from router_core.errors import LedgerError, TierwiseError
 
 log = logging.getLogger("tierwise.dashboard")
@@ -73,10 +74,7 @@ def said() -> None:
 def card(title: str, note: str = "", *, key: str, help: str | None = None, tall: bool = True) -> Iterator[None]:
     """A bordered part of the page with a heading and, beside it, what its figures are."""
     with st.container(border=True, key=key, gap="xsmall", height="stretch" if tall else "content"):
-        with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-            st.markdown(f"**{title}**", width="content", help=help)
-            if note:
-                st.caption(note, width="content")
+        st.markdown(f"**{title}** :small[:gray[{note}]]" if note else f"**{title}**", help=help)
         yield
 
 
@@ -103,19 +101,22 @@ def metric(
     unchanged = arrow and change is not None and not change.startswith(("-", "+"))
     colours: dict[str, Any] = {"up": "normal", "down": "inverse", "neither": "off", "this": "green"}
     colours |= {"perhaps": "orange", "not this": "red"}
-    st.metric(
-        label,
-        value,
-        "no change" if unchanged else change,
-        delta_color="off" if unchanged else colours[good],
-        delta_arrow="auto" if arrow and not unchanged else "off",
-        delta_description=against if change is not None else None,
-        border=True,
-        chart_data=trend if trend is not None and len(trend) > 2 else None,
-        chart_type="area",
-        help=help,
-        height="stretch",
-    )
+    drawn = trend is not None and len(trend) > 2
+    with st.container(border=True, height="stretch", gap="xxsmall") if drawn else nullcontext():
+        st.metric(
+            label,
+            value,
+            "no change" if unchanged else change,
+            delta_color="off" if unchanged else colours[good],
+            delta_arrow="auto" if arrow and not unchanged else "off",
+            delta_description=against if change is not None else None,
+            border=not drawn,
+            help=help,
+            height="content" if drawn else "stretch",
+        )
+        if trend is not None and drawn:
+            # Streamlit's own lines in a metric load another library of figures, and take as long as three of Plotly's.
+            st.html(sparkline(trend, f"{label} by day"))
 
 
 def empty(title: str, sentence: str, command: str = "", *, icon: str = ":material/inbox:") -> None:

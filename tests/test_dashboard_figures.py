@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import charts, labels, standing, summary
+from dashboard.sparkline import sparkline, svg
 from dashboard.traffic import Traffic
 from router_core.config import default_config
 from router_core.demo import fill
@@ -106,7 +108,7 @@ def test_a_tier_keeps_its_colour_in_every_figure() -> None:
     figures = dict(every_figure())
     for name in ("spend", "mix"):
         assert {trace.name: trace.marker.color for trace in figures[name].data} == charts.tier_colours(TIERS)
-    traffic = {trace.name.split()[0]: trace.marker.color for trace in figures["traffic"].data}
+    traffic = {trace.name.split()[0]: trace.fillcolor for trace in figures["traffic"].data}
     assert traffic | charts.tier_colours(TIERS) == traffic
 
 
@@ -142,6 +144,14 @@ def test_no_name_covers_the_best_settings() -> None:
     sides, alone = (next(trace for trace in one.data if trace.mode == "text").textposition for one in (figure, plain))
     assert alone[:2] == ("middle right", "middle left")
     assert sides[1] != "middle left"  # the line runs there
+
+
+def test_every_score_of_the_traffic_has_its_whole_width_and_all_of_it_is_drawn() -> None:
+    frame = pd.DataFrame({"score": range(101), "fixed": 1, **dict.fromkeys(TIERS, 0), "SIMPLE": 3})
+    figure = charts.traffic_by_score(frame, TIERS, (0, 45, 75, 92), (0, 45, 75, 92))
+    assert {(trace.x[0], trace.x[-1]) for trace in figure.data} == {(-1, 101)}
+    assert sum(sum(trace.y) for trace in figure.data) == pytest.approx(1)
+    assert figure.data[-1].name == "fixed 25%"
 
 
 def test_boundaries_are_marked_where_their_tier_begins() -> None:
@@ -262,3 +272,22 @@ def test_plotly_accepts_every_figure_of_every_page(tmp_path: Path, monkeypatch: 
             seen += 1
     assert seen > 10
     st.cache_resource.clear()
+
+
+def heights(values: list[float]) -> list[float]:
+    line = ElementTree.fromstring(svg(values)).find("{*}polyline")
+    assert line is not None
+    return [float(point.split(",")[1]) for point in line.attrib["points"].split()]
+
+
+def test_a_sparkline_runs_from_its_lowest_value_to_its_highest() -> None:
+    assert heights([2.0, 4.0, 3.0]) == [38.0, 2.0, 20.0]
+
+
+def test_a_sparkline_of_one_value_all_along_is_a_line_in_the_middle() -> None:
+    assert heights([0.5, 0.5, 0.5]) == [20.0, 20.0, 20.0]
+
+
+def test_a_sparkline_says_what_it_shows() -> None:
+    drawn = ElementTree.fromstring(sparkline([1.0, 2.0], 'Cost of "a" & b').replace('px">', 'px"/>'))
+    assert drawn.attrib["alt"] == 'Cost of "a" & b'

@@ -11,7 +11,7 @@ import pytest
 from apps import checked, figures, opened, words
 from streamlit.testing.v1 import AppTest
 
-from dashboard import outcomes
+from dashboard import outcomes, summary
 from dashboard.draft import Draft
 from router_core.ledger.store import open_ledger
 from router_core.lifecycle import trials, versions
@@ -112,7 +112,7 @@ def test_effects_of_teams_add_up_to_those_of_features() -> None:
     spend = pd.DataFrame(
         {"team": ["x", "x", "y", ""], "feature": ["a", "b", "b", "c"], "list_cost_nusd": [5, 30, 10, 0]}
     )
-    teams = outcomes.by_team(features, outcomes.team_shares(spend)).set_index("name")
+    teams = outcomes.by_team(features, summary.team_shares(spend)).set_index("name")
     assert teams.loc["x", "usd"] == pytest.approx(-10 + 3)
     assert teams.loc["y", "usd"] == pytest.approx(1)
     assert teams["usd"].sum() == pytest.approx(features["usd"].sum())

@@ -46,7 +46,7 @@ def main() -> None:
         baseline = filters.choose_baseline(live.config, list(offered))
         ui.share_link()
     lines = data.spend(stamp, view, ("day", "tier", "feature", "status"))
-    now = summary.totals(lines)
+    now = data.totals(stamp, view)
     with place.caption:
         ui.about(
             wording.span(view.since, view.until),
@@ -87,14 +87,14 @@ def _before(stamp: Stamp, view: View, first_day: date | None) -> Totals | None:
     earlier = view.before()
     if first_day is None or earlier.since < first_day:
         return None
-    return summary.totals(data.spend(stamp, earlier, ("day", "tier", "feature", "status")))
+    return data.totals(stamp, earlier)
 
 
 def _figures(stamp: Stamp, view: View, lines: pd.DataFrame, now: Totals, before: Totals | None, name: str) -> None:
     def then(figure: str) -> float | None:
         return None if before is None else getattr(before, figure)
 
-    smooth = summary.smoothed(summary.daily(lines))
+    smooth = summary.smoothed(data.daily(stamp, view))
     with st.grid(6, min_column_width=160, gap=14):
         ui.metric(
             "Spend",
@@ -187,7 +187,7 @@ def _reading(view: View, before: Totals | None, baseline: Baseline | None, savin
     if before is not None:
         parts.append(f"Changes: against the {wording.plural(view.days, 'day')} before.")
     if view.days >= summary.WEEKS:
-        parts.append("Lines: means of seven days.")
+        parts.append("Lines: means of seven days, from the lowest to the highest.")
     st.caption(" ".join(parts).replace("$", "\\$"))
 
 
@@ -278,8 +278,7 @@ def _table(stamp: Stamp, view: View) -> None:
             label_visibility="collapsed",
         )
         key = chosen if chosen in BREAKDOWNS else "feature"
-        frame = summary.breakdown(data.spend(stamp, view, (key, "day", "status")), key)
-        tables.breakdown(frame, key, BREAKDOWNS[key], view)
+        tables.breakdown(data.breakdown(stamp, view, key), key, BREAKDOWNS[key], view)
 
 
 def _metered_elsewhere(stamp: Stamp, view: View | None) -> None:

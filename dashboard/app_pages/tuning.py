@@ -53,7 +53,7 @@ def main() -> None:
     preview = previewing.begun(stamp, view, live, place)
     if preview is None:
         return
-    teams = outcomes.team_shares(data.spend(stamp, view, ("team", "feature")))
+    teams = data.team_shares(stamp, view)
     asked = data.traffic(stamp, view.since, view.until), data.best(stamp, view.since, view.until), data.live_text(stamp)
     tune(preview, live, view, scope, teams, trying.held(), *asked)
 

@@ -25,7 +25,6 @@ LOOKS = [(theme, size) for size in ((1440, 900), (390, 844)) for theme in ("ligh
 STREAMLITS = {
     "list": "[data-testid=stSidebarNavItems]",  # its navigation puts the sections of its list into boxes
     "listitem": "[data-testid=stSidebarNavItems]",
-    "svg-img-alt": "[data-testid=stMetricChart]",  # a metric's line has marks without names, and no option for them
 }
 Opened = Callable[..., Tab]
 
