@@ -48,7 +48,7 @@ def reviewed(ledger: Path) -> list[tuple[int, int | None]]:
 
 def span(view: Page) -> str:
     """Return which decisions a page of the Explorer says it lists."""
-    return view.locator(".st-key-found [data-testid=stCaptionContainer]").first.inner_text()
+    return view.locator(".st-key-found [data-testid=stMarkdown]").first.inner_text()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -94,13 +94,13 @@ def test_a_search_turned_to_its_second_page_is_sent_as_a_link(demo: Demo, tab: O
     view = first.open("explorer?tier=MEDIUM")
     newest = span(view)
     view.keyboard.press("j")
-    expect(view.locator(".st-key-found [data-testid=stCaptionContainer]").first).not_to_have_text(newest)
+    expect(view.locator(".st-key-found [data-testid=stMarkdown]").first).not_to_have_text(newest)
     first.settle()
     assert "before=" in view.url
     other = tab(demo[0])
     assert span(other.open(view.url.removeprefix(f"{demo[0]}/"))) == span(view)
     view.keyboard.press("k")
-    expect(view.locator(".st-key-found [data-testid=stCaptionContainer]").first).to_have_text(newest)
+    expect(view.locator(".st-key-found [data-testid=stMarkdown]").first).to_have_text(newest)
 
 
 def test_a_row_opens_its_decision_and_the_link_opens_it_again(demo: Demo, tab: Opened) -> None:
