@@ -1,4 +1,4 @@
-"""Two pages over no data at all: a slider with three Plotly figures and four metrics, and three figures of nothing."""
+"""Pages over no data at all: a slider with three figures, three figures of nothing, and all parts of the Overview."""
 
 from __future__ import annotations
 
@@ -29,5 +29,41 @@ def empty() -> None:
         column.plotly_chart(go.Figure(), key=f"empty {place}")
 
 
+def parts() -> None:
+    """The parts that the Overview is made of, with nothing in them: what a page so full costs Streamlit itself."""
+    with st.container(horizontal=True):
+        st.title("Parts")
+        for name in "abc":
+            st.selectbox(name, ["x"], key=name)
+        st.segmented_control("days", [7, 30, 90], key="days")
+        with st.popover("Share"):
+            st.markdown("x")
+            st.code("x")
+    st.caption("x")
+    with st.grid(6):
+        for name in "abcdef":
+            with st.container(border=True):
+                st.metric(name, 1, "+1")
+    st.caption("x")
+    with st.container(border=True):
+        st.markdown("**x**")
+        with st.container(horizontal=True):
+            st.markdown("x")
+            st.page_link(pages[0], label="there")
+            st.button("x")
+    for pair in (0, 2):
+        for place, column in enumerate(st.columns([3, 2]), pair):
+            with column, st.container(border=True):
+                st.markdown("**x**")
+                st.plotly_chart(go.Figure(), key=f"part {place}")
+                st.markdown("x")
+    with st.container(border=True):
+        st.markdown("**x**")
+        st.segmented_control("by", ["x", "y"], key="by")
+        st.dataframe({"x": list(range(10)), "y": list(range(10))})
+        st.download_button("x", "x")
+
+
 st.set_page_config(layout="wide")
-st.navigation([st.Page(slider, title="Slider", default=True), st.Page(empty, title="Empty")]).run()
+pages = [st.Page(slider, title="Slider", default=True), st.Page(empty, title="Empty"), st.Page(parts, title="Parts")]
+st.navigation(pages).run()
