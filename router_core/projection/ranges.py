@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,15 @@ import numpy.typing as npt
 from router_core.config import Cascade, Compress, RoutingConfig
 from router_core.decision import Kind
 from router_core.errors import UnpricedModelError
+from router_core.prices import PriceBook
 from router_core.projection.cube import Cube
+from router_core.projection.prepared import Side
 from router_core.projection.pricing import ESCALATION, FIXED
 from router_core.projection.repriced import SUMMARY, Repricing
 from router_core.projection.result import Range
 from router_core.projection.scenario import Scenario
 from router_core.projection.target import unprojected
-
-if TYPE_CHECKING:
-    from router_core.projection.estimate import Preview
+from router_core.projection.tariff import Tariff
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,6 +29,26 @@ IN_DOUBT = (
     "tier's answer taken to be no worse than the draft."
 )
 SHORTENED = "answers are taken to stay as good and as long, which a trial would check."
+
+
+class Prepared(Protocol):
+    """What ranges are taken from: a log with its configuration and prices, and what was fitted to it."""
+
+    config: RoutingConfig
+    cube: Cube
+    prices: PriceBook
+
+    @property
+    def expected(self) -> Side:
+        """What the fitted models expect of one request, by family, feature, tier and score."""
+
+    @property
+    def quality_by_feature(self) -> npt.NDArray[np.floating]:
+        """Summed quality of each feature's requests as logged, (F,)."""
+
+    @property
+    def tariff(self) -> Tariff:
+        """What each tier charges a token, as the log was priced."""
 
 
 class _Ends(NamedTuple):
@@ -74,11 +94,11 @@ class Switches:
         return cls(cascades, compressions, left)
 
 
-def left_out(preview: Preview, target: RoutingConfig) -> tuple[tuple[str, ...], tuple[Range, ...]]:
+def left_out(log: Prepared, target: RoutingConfig) -> tuple[tuple[str, ...], tuple[Range, ...]]:
     """Return what a target changes that its figures do not hold: in sentences, and as ranges where there are ends, at
     the prices of the log."""
-    cube = preview.cube
-    live = preview.config
+    cube = log.cube
+    live = log.config
     same = all(getattr(live, name) == getattr(target, name) for name in ("strategy", "cascade", "compress"))
     own = (
         target.features.keys() | live.features.keys()
@@ -91,15 +111,15 @@ def left_out(preview: Preview, target: RoutingConfig) -> tuple[tuple[str, ...], 
     switches = Switches.between(live, target, asked)
     found = []
     if switches.cascades:
-        found.append(_of_cascades(preview, switches.cascades))
+        found.append(_of_cascades(log, switches.cascades))
     if switches.compressions:
-        found.append(_of_compression(preview, switches.compressions))
+        found.append(_of_compression(log, switches.compressions))
     return unprojected(live, target, switches.left), tuple(found)
 
 
-def _of_cascades(preview: Preview, changed: dict[str, tuple[Cascade | None, Cascade | None]]) -> Range:
+def _of_cascades(log: Prepared, changed: dict[str, tuple[Cascade | None, Cascade | None]]) -> Range:
     """From no draft turned down that may not be to every one that may; both ends against what the log holds."""
-    cube = preview.cube
+    cube = log.cube
     cost, quality = np.zeros(2), np.zeros(2)
     said: dict[str, list[str]] = {}
     priced = True
@@ -107,10 +127,10 @@ def _of_cascades(preview: Preview, changed: dict[str, tuple[Cascade | None, Casc
         index = cube.features.index(name)
         own = (cube.calls.part == ESCALATION) & (cube.calls.feature == index)
         spent, count = int(cube.calls.cost[own].sum()), int(cube.calls.attempts[own].sum())
-        all_cost, all_count, known = _all_turned_down(preview, index, after) if after is not None else (0.0, 0.0, True)
+        all_cost, all_count, known = _all_turned_down(log, index, after) if after is not None else (0.0, 0.0, True)
         fewer, more = _turned_down(before, after)
         said.setdefault(_often(fewer, more, checked=after is not None), []).append(name)
-        good = preview.quality_by_feature[index] / max(int(cube.decisions_by_feature[index]), 1)
+        good = log.quality_by_feature[index] / max(int(cube.decisions_by_feature[index]), 1)
         if fewer:
             cost[0] -= spent
             quality[0] -= count
@@ -151,10 +171,10 @@ def _often(fewer: bool, more: bool, *, checked: bool) -> str:
     return f"are turned down anywhere from {least} to {most}"
 
 
-def _all_turned_down(preview: Preview, feature: int, cascade: Cascade) -> tuple[float, float, bool]:
+def _all_turned_down(log: Prepared, feature: int, cascade: Cascade) -> tuple[float, float, bool]:
     """Return what it costs to turn every draft of a feature down, nano-dollars, how many drafts that are, and whether
     all it takes is priced: the dearest of what the models expect of the tiers above."""
-    cube, tariff, expected = preview.cube, preview.tariff, preview.expected
+    cube, tariff, expected = log.cube, log.tariff, log.expected
     served = cube.tally.served[:, feature].sum(axis=0)  # (K, 101)
     top = len(cube.tiers) - 1
     most, known = 0.0, True
@@ -171,10 +191,10 @@ def _all_turned_down(preview: Preview, feature: int, cascade: Cascade) -> tuple[
     return most * _whole(cube, feature), count * _whole(cube, feature), known
 
 
-def _of_compression(preview: Preview, changed: dict[str, tuple[Compress, Compress]]) -> Range:
-    cube = preview.cube
+def _of_compression(log: Prepared, changed: dict[str, tuple[Compress, Compress]]) -> Range:
+    cube = log.cube
     try:
-        model, a_token = Repricing(cube, preview.config, preview.prices, Scenario(name="-")).summarising()
+        model, a_token = Repricing(cube, log.config, log.prices, Scenario(name="-")).summarising()
     except UnpricedModelError as error:
         return Range(
             "compress", None, None, 0.0, 0.0, (f"No price is known of the model that shortens prompts: {error}.",)
@@ -189,7 +209,7 @@ def _of_compression(preview: Preview, changed: dict[str, tuple[Compress, Compres
             cost += effect[effect < 0].sum(), effect[effect > 0].sum()
             shorter.append(f"{share:.0%} for {_named([name])}")
         if _shortens_more(after, before):
-            ends = _sent_again(preview, index, before)
+            ends = _sent_again(log, index, before)
             # A milder setting undoes some of it, none of it or all; without any, all is undone.
             cost += ends if not after.enabled else (min(ends.low, 0.0), max(ends.high, 0.0))
             again += [name] if any(ends) else []
@@ -241,12 +261,12 @@ def _tokens_of_long_prompts(cube: Cube, feature: int, above: int) -> Floats:
     return most
 
 
-def _sent_again(preview: Preview, feature: int, before: Compress) -> _Ends:
+def _sent_again(log: Prepared, feature: int, before: Compress) -> _Ends:
     """Return what it costs to send again what the log's summaries left out: once each, or to every turn that a summary
     is kept for. Where the tier is not known, it is the one with the cheapest input, or the dearest."""
-    calls, cube = preview.cube.calls, preview.cube
+    calls, cube = log.cube.calls, log.cube
     own = (calls.kind == Kind.COMPRESS) & (calls.feature == feature)
-    rates = preview.tariff.rates[feature, :, 0]
+    rates = log.tariff.rates[feature, :, 0]
     at = calls.where[own]
     tier = np.where(at >= 0, np.unravel_index(np.maximum(at, 0), cube.tally.decisions.shape)[2], -1)
     tokens = calls.tokens[own]
