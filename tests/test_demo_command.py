@@ -7,14 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from router_core.cli import main
 from router_core.config import default_config
-from router_core.demo import truth
+from router_core.demo import fill, truth
 from router_core.ledger.queries import spend, window
+from router_core.ledger.rollup import refresh
 from router_core.ledger.store import open_ledger
 from router_core.lifecycle import versions
 
@@ -32,6 +34,16 @@ def run(db_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return int(ended.value.code or 0), captured.out, captured.err
 
     return run
+
+
+def test_a_demo_made_just_after_midnight_says_which_days_hold_requests(db_path: Path) -> None:
+    midnight = datetime(2026, 11, 24, tzinfo=UTC)
+    with open_ledger(db_path) as ledger:
+        report = fill(ledger, decisions=300, days=7, seed=1, now_ms=round(midnight.timestamp() * 1000) + 60_000)
+        refresh(ledger)
+        shown = window(ledger)
+    assert (report.first_day, report.last_day) == (str(shown.first_day), str(shown.last_day))
+    assert report.last_day == "2026-11-23"
 
 
 def test_an_empty_ledger_is_filled_and_summed_up(run: Run, db_path: Path) -> None:

@@ -141,13 +141,14 @@ def fill(
         cost += sum(row[_COST] for row in decision_rows)
         if progress is not None:
             progress(sum(map(len, parts)), decisions)
+    held = arrivals.day[arrivals.counts.any(axis=1)]  # just after midnight nobody may have asked anything today
     return DemoReport(
         decisions,
         attempts,
         labelled,
         cost,
-        date_of(int(arrivals.day[0])).isoformat(),
-        date_of(int(arrivals.day[-1])).isoformat(),
+        date_of(int(held[0])).isoformat(),
+        date_of(int(held[-1])).isoformat(),
         _keep(ledger, parts),
     )
 
