@@ -133,7 +133,7 @@ def spend(stamp: Stamp, view: View, by: tuple[str, ...]) -> pd.DataFrame:
 @st.cache_data(max_entries=100, show_spinner=False)
 def totals(stamp: Stamp, view: View) -> Totals:
     """Return what a view adds up to."""
-    return summary.totals(spend(stamp, view, ("status",)))
+    return summary.totals(spend(stamp, view, ("day", "status")))
 
 
 @st.cache_data(max_entries=50, show_spinner=False)

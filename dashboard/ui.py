@@ -101,8 +101,8 @@ def metric(
     unchanged = arrow and change is not None and not change.startswith(("-", "+"))
     colours: dict[str, Any] = {"up": "normal", "down": "inverse", "neither": "off", "this": "green"}
     colours |= {"perhaps": "orange", "not this": "red"}
-    drawn = trend is not None and len(trend) > 2
-    with st.container(border=True, height="stretch", gap="xxsmall") if drawn else nullcontext():
+    line = trend if trend is not None and len(trend) > 2 else ()
+    with st.container(border=True, height="stretch", gap="xxsmall") if line else nullcontext():
         st.metric(
             label,
             value,
@@ -110,13 +110,13 @@ def metric(
             delta_color="off" if unchanged else colours[good],
             delta_arrow="auto" if arrow and not unchanged else "off",
             delta_description=against if change is not None else None,
-            border=not drawn,
+            border=not line,
             help=help,
-            height="content" if drawn else "stretch",
+            height="content" if line else "stretch",
         )
-        if trend is not None and drawn:
+        if line:
             # Streamlit's own lines in a metric load another library of figures, and take as long as three of Plotly's.
-            st.html(sparkline(trend, f"{label} by day"))
+            st.html(sparkline(line, f"{label} by day"))
 
 
 def empty(title: str, sentence: str, command: str = "", *, icon: str = ":material/inbox:") -> None:

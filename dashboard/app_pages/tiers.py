@@ -21,7 +21,7 @@ def main() -> None:
     with place.controls:
         view = filters.choose(window.last_day, teams=data.names(stamp, "team"), features=data.names(stamp, "feature"))
         ui.share_link()
-    total = summary.totals(data.spend(stamp, view, ("tier", "day", "status")))
+    total = data.totals(stamp, view)
     with place.caption:
         ui.about(
             wording.span(view.since, view.until),
@@ -102,7 +102,7 @@ def _setbacks(stamp: Stamp, view: View) -> None:
     teams = " · all teams" if view.team else ""
     with ui.card("Why calls fell back", f"failed, turned down, or in place of another{teams}", key="why", tall=False):
         found = routes.setbacks(stamp, view)
-        every = summary.totals(data.spend(stamp, View(view.since, view.until, feature=view.feature), ("status",)))
+        every = data.totals(stamp, View(view.since, view.until, feature=view.feature))
         frame = routes.reasons(found)
         if frame.empty:
             st.caption("Every first call was answered, and no check turned an answer down.")
