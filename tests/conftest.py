@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from commands import Run
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from router_core.ledger.store import Ledger
 
 ROOT = Path(__file__).parent.parent
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no counterexample
@@ -19,6 +24,15 @@ SHARED_DATA = Path(os.environ.get("TIERWISE_SHARED_DATA", ROOT.parent / "shared"
 def db_path(tmp_path: Path) -> Path:
     """A path for a ledger that does not exist yet."""
     return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(db_path: Path) -> Iterator[Ledger]:
+    """An open ledger with nothing in it."""
+    from router_core.ledger.store import open_ledger
+
+    with open_ledger(db_path) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,17 +17,11 @@ from router_core.decision import new_decision_id
 from router_core.ledger.alert_notices import notices, see, take, unsee
 from router_core.ledger.health import events
 from router_core.ledger.rollup import refresh
-from router_core.ledger.store import Ledger, open_ledger
+from router_core.ledger.store import Ledger
 from router_core.lifecycle import versions
 from router_core.lifecycle.attention import gathered, whole_days
 
 DAY = date(2026, 3, 1)
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def budgeted(ledger: Ledger, *budgets: dict[str, Any], **more: Any) -> None:

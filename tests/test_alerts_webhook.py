@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from router_core.cli import main
 from router_core.config import default_config, dump_config, parse_config
 from router_core.errors import ConfigError
 from router_core.ledger.alert_notices import notices, see
-from router_core.ledger.store import Ledger, open_ledger
+from router_core.ledger.store import Ledger
 from router_core.lifecycle import webhook
 from router_core.lifecycle.alerts import Alert
 
@@ -61,12 +60,6 @@ def receiver() -> Iterator[Receiver]:
     made = Receiver()
     yield made
     made.close()
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def run(capsys: pytest.CaptureFixture[str], ledger: Ledger, *options: str) -> tuple[int, str]:

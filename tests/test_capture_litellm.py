@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,12 +73,6 @@ def row(number: int, at: datetime, *, seconds: float = 1, **changes: Any) -> dic
 def proxy(server: Server, request: pytest.FixtureRequest) -> LiteLLM:
     """The database of a LiteLLM proxy that has not logged anything yet."""
     return LiteLLM(server.database(f"litellm_{request.node.originalname[5:45]}"))
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def look(ledger: Ledger, proxy: LiteLLM, now: datetime) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -18,15 +16,9 @@ from router_core.errors import InputError
 from router_core.ledger import schema
 from router_core.ledger.fallbacks import fallbacks
 from router_core.ledger.rollup import refresh
-from router_core.ledger.store import Ledger, open_ledger
+from router_core.ledger.store import Ledger
 
 DAY = date(2026, 3, 1)
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def test_a_refused_draft_and_its_escalation_are_told_with_why_and_what_they_cost(ledger: Ledger) -> None:

@@ -5,21 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from decisions import a_decision
 
 from router_core.ledger.store import Ledger, open_ledger
 from router_core.ledger.writer import LedgerWriter
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def count(path: Path, table: str = "decision") -> int:
@@ -113,13 +106,19 @@ async def test_another_ledger_in_its_place_gets_names_of_its_own(ledger: Ledger,
         assert again.read_decision(decision.id) == decision
 
 
+def left_behind(loop: asyncio.AbstractEventLoop, writer: LedgerWriter) -> asyncio.Task[None]:
+    """Record a decision on a loop, then another that the loop stops before it commits."""
+    loop.run_until_complete(writer.record(a_decision()))
+    task = loop.create_task(writer.record(a_decision()))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    return task
+
+
 def test_a_loop_that_stops_before_its_turn_loses_nothing(ledger: Ledger, db_path: Path) -> None:
     loop = asyncio.new_event_loop()
     with LedgerWriter(ledger) as writer:
-        loop.run_until_complete(writer.record(a_decision()))
-        task = loop.create_task(writer.record(a_decision()))
-        loop.call_soon(loop.stop)
-        loop.run_forever()
+        task = left_behind(loop, writer)
         assert not task.done()
         writer.submit(a_decision()).result(timeout=10)  # from elsewhere; what the loop left behind comes along
         assert count(db_path) == 3
@@ -130,10 +129,7 @@ def test_a_loop_that_stops_before_its_turn_loses_nothing(ledger: Ledger, db_path
 def test_closing_makes_durable_what_a_loop_had_no_turn_for(ledger: Ledger, db_path: Path) -> None:
     loop = asyncio.new_event_loop()
     with LedgerWriter(ledger) as writer:
-        loop.run_until_complete(writer.record(a_decision()))
-        task = loop.create_task(writer.record(a_decision()))
-        loop.call_soon(loop.stop)
-        loop.run_forever()
+        task = left_behind(loop, writer)
     assert count(db_path) == 2
     loop.run_until_complete(task)
     loop.close()

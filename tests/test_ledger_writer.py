@@ -6,21 +6,14 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from decisions import a_decision, traffic
 
 from router_core.errors import LedgerError, LedgerFullError
-from router_core.ledger.store import Ledger, open_ledger
+from router_core.ledger.store import Ledger
 from router_core.ledger.writer import LedgerWriter
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def ids(path: Path) -> list[bytes]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +14,9 @@ import sqlalchemy as sa
 
 from router_core.config import RoutingConfig, default_config, set_values
 from router_core.errors import ConfigError, InputError, LedgerError, VersionConflictError
-from router_core.ledger.store import Ledger, open_ledger
+from router_core.ledger.store import Ledger
 from router_core.lifecycle import versions
 from router_core.lifecycle.versions import ConfigWatch
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def moved(complex_from: int) -> RoutingConfig:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,6 @@ with open_ledger(sys.argv[1]) as ledger, LedgerWriter(ledger, spool=Path(sys.arg
     for receipt in [writer.submit(one) for one in traffic(3000, seed=int(sys.argv[3]))]:
         receipt.result()
 """
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def cells(ledger: Ledger) -> Cells:

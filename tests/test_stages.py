@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -19,15 +17,9 @@ from router_core.errors import InputError
 from router_core.ledger import schema
 from router_core.ledger.rollup import refresh
 from router_core.ledger.stages import stages
-from router_core.ledger.store import Ledger, open_ledger
+from router_core.ledger.store import Ledger
 
 DAY = date(2026, 3, 1)
-
-
-@pytest.fixture
-def ledger(db_path: Path) -> Iterator[Ledger]:
-    with open_ledger(db_path) as opened:
-        yield opened
 
 
 def test_a_judges_call_stands_with_the_stage_that_decided(ledger: Ledger) -> None:
